@@ -1,0 +1,156 @@
+package state
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"strings"
+
+	"concordat/ledger/statement"
+)
+
+// Apply says what the statement that is to stand at index does to the state
+// that r shows: the writes that it makes, or the verdict that refuses it.
+// attachment is what came beside it, nil for most kinds. The error is for a
+// state that could not be read or is corrupt; no node may go on after it.
+//
+// That a statement is not in the log already is for the caller to see, by its
+// hash: Apply sees a repeated statement as one that names an old revision, and
+// a repeated batch of revocations, which has none, as a further batch.
+func Apply(r Reader, index uint64, s *statement.Verified, attachment []byte) ([]Write, Verdict, error) {
+	st := s.Statement()
+	if v, err := mayAct(r, index, s, &st); err != nil || !v.Accepted() {
+		return nil, v, err
+	}
+	if v := checkAttachment(&st, attachment); !v.Accepted() {
+		return nil, v, nil
+	}
+	a := act{r: r, index: index, by: st.Issuer, s: &st}
+	writes, v, err := a.apply(attachment)
+	if err != nil {
+		return nil, Verdict{}, fmt.Errorf("applying statement %d, a %s of %s: %w", index, st.Kind(), st.Issuer, err)
+	}
+	if !v.Accepted() {
+		return nil, v, nil // ST3
+	}
+	return writes, v, nil
+}
+
+// act is one statement on its way into the state.
+type act struct {
+	r     Reader
+	index uint64
+	by    statement.Region
+	s     *statement.Statement
+}
+
+func (a *act) apply(attachment []byte) ([]Write, Verdict, error) {
+	switch b := a.s.Body.(type) {
+	case *statement.RegisterKey:
+		return a.registerKey(b)
+	case *statement.RetireKey:
+		return a.retireKey(b)
+	case *statement.CompromiseKey:
+		return a.compromiseKey(b)
+	case *statement.Revoke:
+		return a.revoke(&b.Batch, false, attachment)
+	case *statement.Reinstate:
+		return a.revoke(&b.Batch, true, attachment)
+	case *statement.DeclareRisk:
+		return a.declareRisk(&b.RiskLevel)
+	case *statement.ChangeRisk:
+		return a.changeRisk(&b.RiskLevel)
+	case *statement.LiftRisk:
+		return a.liftRisk(b)
+	case *statement.Grant:
+		return a.grant(&b.Terms)
+	case *statement.ChangeGrant:
+		return a.changeGrant(&b.Terms)
+	case *statement.Suspend:
+		return a.suspend(b)
+	case *statement.Withdraw:
+		return a.withdraw(b)
+	}
+	return nil, refuse(UnknownKind, "use a kind that the network's protocol level has",
+		"%q does nothing at this protocol level", a.s.Kind()), nil
+}
+
+// mayAct refuses a statement for another network, by a stranger, or signed
+// with a key that does not count for its issuer at index (ST5).
+func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Statement) (Verdict, error) {
+	n, err := View{r}.Network()
+	if err != nil {
+		return Verdict{}, err
+	}
+	if st.Network != n.ID {
+		return refuse(WrongNetwork, "sign it for this network, or submit it to the other one",
+			"the statement is for network %s, this one is %s", st.Network, n.ID), nil
+	}
+	au, v, err := speaker(r, st.Issuer)
+	if err != nil || au == nil {
+		return v, err
+	}
+	for i := range au.Keys {
+		k := &au.Keys[i]
+		if k.Use == Statements && s.SignedBy(k.Public) && k.CountsAt(index) {
+			return Verdict{}, nil
+		}
+	}
+	return unknownKey(au, s.KeyID()), nil
+}
+
+// speaker is the authority that speaks for a region; nil and the refusal if there is none.
+func speaker(r Reader, issuer statement.Region) (*Authority, Verdict, error) {
+	au, err := load[Authority](r, authorityKey(issuer))
+	if err != nil || au != nil {
+		return au, Verdict{}, err
+	}
+	return nil, refuse(UnknownAuthority, "see the network's authorities for who may; a region joins by a vote",
+		"%s is not an authority of this network", issuer), nil
+}
+
+// SigningKey is the statement key of issuer with the given kid that counts now,
+// to verify a statement with before it is applied. A verdict says that issuer
+// is no authority, or has no such key.
+func SigningKey(r Reader, issuer statement.Region, kid statement.KeyID) (ed25519.PublicKey, Verdict, error) {
+	au, v, err := speaker(r, issuer)
+	if err != nil || au == nil {
+		return nil, v, err
+	}
+	for _, k := range au.Keys {
+		if k.Use == Statements && k.Until == 0 && statement.KeyIDOf(k.Public) == kid {
+			return k.Public, Verdict{}, nil
+		}
+	}
+	return nil, unknownKey(au, kid), nil
+}
+
+func unknownKey(au *Authority, kid statement.KeyID) Verdict {
+	var have []string
+	for _, k := range au.Keys {
+		id := statement.KeyIDOf(k.Public)
+		switch {
+		case id == kid && k.Use == Statements && k.Until != 0:
+			return refuse(UnknownKey, "sign with the newer key",
+				"statement key %x of %s counts only before statement %d", kid, au.ID, k.Until)
+		case id == kid && k.Use != Statements:
+			return refuse(UnknownKey, "sign with the statement key",
+				"key %x of %s is its %s key", kid, au.ID, k.Use)
+		case k.Use == Statements && k.Until == 0:
+			have = append(have, fmt.Sprintf("%x", id))
+		}
+	}
+	return refuse(UnknownKey, "sign with the statement key of the authority's directory",
+		"%s has no statement key %x, it has %s", au.ID, kid, strings.Join(have, " and "))
+}
+
+// checkAttachment refuses a statement that came without what it describes, or with anything else.
+func checkAttachment(s *statement.Statement, attachment []byte) Verdict {
+	if s.Kind().HasAttachment() && len(attachment) == 0 {
+		return refuse(AttachmentMissing, "send the attachment with the statement",
+			"a %s comes with an attachment of hashes, and none came", s.Kind())
+	}
+	if err := s.CheckAttachment(attachment); err != nil {
+		return refuse(AttachmentMismatch, "send the attachment that the statement was signed for, unchanged", "%v", err)
+	}
+	return Verdict{}
+}

@@ -1,0 +1,33 @@
+// Package state is what the statements add up to: a pure function from the
+// founding document and the statements in their order to the facts that a
+// check rests on.
+//
+// It promises that whoever applies the same statements in the same order to
+// the same founding document holds the same state to the byte, on any machine
+// and in any year; and that a statement which may not be applied is refused
+// with the same verdict everywhere. It expects statements that were verified
+// with the key SigningKey named, each with the index it is to have in the log,
+// in order and without gaps; and a Reader that shows the state before that
+// statement, writes of earlier statements of the same block included.
+//
+// Refused is not broken: a refusal is a Verdict, an ordinary result and part
+// of the function. An error means that the state could not be read or is not
+// what this package wrote (ErrCorrupt); then no answer may be given at all.
+//
+// The state is a sorted map from bytes to bytes; FORMAT.md has every key and
+// record, so that an auditor can write a second reader.
+//
+// Invariants, cited by number in code and tests:
+//
+//	ST1  Found and Apply are functions of their arguments: no clock, no randomness, no I/O but the Reader's, no map order.
+//	ST2  Apply only Gets, and at most four keys whatever the statement; it never Scans. So a block's pending writes can lie over the store as a plain map.
+//	ST3  A refused statement writes nothing.
+//	ST4  An authority speaks for itself only: every key that Apply writes for a statement lies under its issuer.
+//	ST5  The signing key comes from the state, under the issuer, in force at the statement's index; never from the statement.
+//	ST6  A statement with a revision makes exactly the current one plus one; so of two that name the same, one is refused.
+//	ST7  A compromise is final: the record of a compromised key never changes again.
+//	ST8  Revocations are written blindly: what one batch writes does not depend on any hash said before.
+//	ST9  A record decodes only from its one encoding, and only under its own key.
+//	ST10 Windows of a risk area ascend and do not overlap; only the last may be open, and they are at most MaxWindows.
+//	ST11 The indexes of issuer keys, by kid and by public key, hold an entry for each registration and nothing else.
+package state

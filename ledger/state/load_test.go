@@ -1,0 +1,103 @@
+package state
+
+import (
+	"errors"
+	"testing"
+
+	"concordat/ledger/statement"
+)
+
+// TestRecordRules: bytes in their one encoding, under their own key, that still say what cannot be.
+func TestRecordRules(t *testing.T) {
+	w := story(t)
+	v := View{w.mem}
+	authority := func(change func(*Authority)) Write {
+		a, _, err := v.Authority("XA")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&a)
+		return put(&a)
+	}
+	key := func(change func(*IssuerKey)) Write {
+		k, _, err := v.IssuerKey("XA", issuerKeyFor("K1").Thumbprint())
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&k)
+		return put(&k)
+	}
+	recognition := func(change func(*Recognition)) Write {
+		g, _, err := v.Recognition("XA", "XB")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&g)
+		return put(&g)
+	}
+	area := func(change func(*RiskArea)) Write {
+		a, _, err := v.RiskArea("XA", "default", "CN-31")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&a)
+		return put(&a)
+	}
+	for what, wr := range map[string]Write{
+		"role":                     authority(func(a *Authority) { a.Role = "king" }),
+		"use of key":               authority(func(a *Authority) { a.Keys[0].Use = "party" }),
+		"length of key":            authority(func(a *Authority) { a.Keys[0].Public = a.Keys[0].Public[:31] }),
+		"key that never counts":    authority(func(a *Authority) { a.Keys[0].From, a.Keys[0].Until = 5, 5 }),
+		"status of key":            key(func(k *IssuerKey) { k.Status = "lost" }),
+		"revision of key":          key(func(k *IssuerKey) { k.Revision = 0 }),
+		"retired by nobody":        key(func(k *IssuerKey) { k.RetiredBy = nil }),
+		"status of recognition":    recognition(func(g *Recognition) { g.Status = "perhaps" }),
+		"revision of recognition":  recognition(func(g *Recognition) { g.Revision = 0 }),
+		"suspension of withdrawn":  recognition(func(g *Recognition) { g.Suspension = &Suspension{Reason: "x"} }),
+		"suspended by nothing":     recognition(func(g *Recognition) { g.Status = Suspended }),
+		"revision of area":         area(func(a *RiskArea) { a.Revision = 0 }),
+		"stands without a window":  area(func(a *RiskArea) { a.Standing, a.Windows = true, nil }),
+		"too many windows":         area(func(a *RiskArea) { a.Windows = make([]RiskWindow, MaxWindows+1) }),
+		"open window in between":   area(func(a *RiskArea) { a.Windows[0].Until = 0 }),
+		"window that ends early":   area(func(a *RiskArea) { a.Windows[0].Until = a.Windows[0].From }),
+		"windows that overlap":     area(func(a *RiskArea) { a.Windows[0].Until = a.Windows[1].From + 1 }),
+		"event without its batch":  {appendRevocationKey(nil, make([]byte, 16), 1, "XA", 999), encode(event{Expires: 1})},
+		"event of another's batch": {appendRevocationKey(nil, make([]byte, 16), 2, "XB", 5), encode(event{Expires: 100})},
+		"event of no type":         {appendRevocationKey(nil, make([]byte, 16), 9, "XA", 5), encode(event{Expires: 100})},
+		"event of nobody":          {appendRevocationKey(nil, make([]byte, 16), 2, "xa", 5), encode(event{Expires: 100})},
+		"event under a short key":  {[]byte("r123456789"), encode(event{Expires: 100})},
+		"index of no key":          {registration(keyIDPrefix([]byte("kid")), "XA", statement.Thumbprint{}), present},
+		"index under another kid":  {registration(keyIDPrefix([]byte("kid")), "XA", issuerKeyFor("K1").Thumbprint()), present},
+		"index that says more":     {registration(keyIDPrefix([]byte("the same")), "XA", issuerKeyFor("K1").Thumbprint()), []byte{0xf4}},
+		"index of no region":       {registration(keyIDPrefix([]byte("kid")), "xa", statement.Thumbprint{}), present},
+		"tag":                      {[]byte("zebra"), present},
+		"totals of no type":        {totalsKey("XA", "colour"), encode(Totals{})},
+		"batch under a short key":  {[]byte("b1"), encode(Batch{})},
+	} {
+		if _, err := describe(w.mem, wr.Key, wr.Value); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: want ErrCorrupt, got %v", what, err)
+		}
+	}
+	// The queries that follow an index or an event notice as well.
+	w.mem.Put([]Write{{registration(keyIDPrefix([]byte("kid")), "XA", statement.Thumbprint{}), present}})
+	if _, err := v.IssuerKeysByKID([]byte("kid")); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("index of no key: want ErrCorrupt, got %v", err)
+	}
+	h := testHash("h1")
+	w.mem.Put([]Write{{appendRevocationKey(nil, h[:], 1, "XA", 999), encode(event{Expires: 1})}})
+	if _, err := v.Revocations(h); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("event without its batch: want ErrCorrupt, got %v", err)
+	}
+}
+
+func TestVerdictInOneLine(t *testing.T) {
+	for want, v := range map[string]Verdict{
+		"accepted":          {},
+		"name: message":     {Name: "name", Message: "message"},
+		"name: message; do": {Name: "name", Message: "message", Hint: "do"},
+	} {
+		if got := v.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package state
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"concordat/ledger/statement"
+)
+
+// TestScenarios runs the scripts in testdata. A script founds a network, says
+// things in it and shows what came of it:
+//
+//	found                     the authorities, the first three being validators
+//	say                       one statement a line; see (*script).body for the sentences
+//	state                     the whole state in words
+//	bytes                     the whole state in hex
+//	hash NAME [at TIME]       what is said of a revocation hash
+//	kid NAME, key NAME        the registrations of a key's kid, or of the key itself
+//	revision SUBJECT          of a subject
+//	rotate REGION             gives it a newer statement key, as a later kind of statement will
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
+		s := &script{names: map[string]string{}}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			s.t = t
+			if s.world != nil {
+				s.world.t = t
+			}
+			return s.readable(s.run(d))
+		})
+	})
+}
+
+type script struct {
+	t     *testing.T
+	world *world
+	names map[string]string // hex → name, to read outcomes by
+}
+
+// readable puts names in the place of thumbprints, kids and hashes.
+func (s *script) readable(text string) string {
+	for _, h := range slices.Backward(slices.SortedFunc(keysOf(s.names), func(a, b string) int { return len(a) - len(b) })) {
+		text = strings.ReplaceAll(text, h, s.names[h])
+	}
+	return text
+}
+
+func keysOf(m map[string]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func (s *script) run(d *datadriven.TestData) string {
+	var out strings.Builder
+	switch d.Cmd {
+	case "found":
+		var ids []statement.Region
+		for _, id := range strings.Fields(d.Input) {
+			ids = append(ids, statement.Region(id))
+			for _, u := range uses {
+				s.nameAuthorityKey(id, string(u))
+			}
+		}
+		s.world = newWorld(s.t, ids...)
+		s.names[s.world.net.String()] = "‹this network›"
+		return dump(s.t, s.world.mem)
+	case "say":
+		for line := range strings.Lines(d.Input) {
+			fmt.Fprintf(&out, "%s\n", s.say(strings.TrimSpace(line)))
+		}
+	case "state":
+		return dump(s.t, s.world.mem)
+	case "bytes":
+		err := s.world.mem.Scan(nil, func(k, v []byte) (bool, error) {
+			line, err := describe(s.world.mem, k, v)
+			if line == "" {
+				line = "an index entry"
+			}
+			fmt.Fprintf(&out, "# %s\n%x\n  %x\n", s.readable(line), k, v)
+			return true, err
+		})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "digest %x\n", digest(s.t, s.world.mem))
+		s.names = map[string]string{} // bytes are shown as they are
+	case "hash":
+		return s.hash(d)
+	case "kid", "key":
+		f := View{s.world.mem}.IssuerKeysByKID
+		name := s.testIssuerKey(d.CmdArgs[0].Key)
+		arg := name.KeyID
+		if d.Cmd == "key" {
+			f, arg = View{s.world.mem}.IssuerKeysByPublicKey, name.PublicKey
+		}
+		keys, err := f(arg)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i := range keys {
+			fmt.Fprintln(&out, keys[i].words())
+		}
+		if len(keys) == 0 {
+			out.WriteString("none\n")
+		}
+	case "revision":
+		rev, err := View{s.world.mem}.Revision(s.subject(d.CmdArgs[0].Key))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return fmt.Sprintln(rev)
+	case "rotate":
+		return s.rotate(statement.Region(d.CmdArgs[0].Key))
+	default:
+		d.Fatalf(s.t, "unknown command %s", d.Cmd)
+	}
+	return out.String()
+}
+
+func (s *script) nameAuthorityKey(id, use string) {
+	kid := statement.KeyIDOf(testKey(id + "/" + use).Public().(ed25519.PublicKey))
+	s.names[hex.EncodeToString(kid[:])] = "‹" + id + "/" + use + "›"
+}
+
+// subject puts thumbprints in the place of ‹name›.
+func (s *script) subject(text string) string {
+	for h, name := range s.names {
+		text = strings.ReplaceAll(text, name, h)
+	}
+	return text
+}
+
+func (s *script) rotate(id statement.Region) string {
+	a, ok, err := View{s.world.mem}.Authority(id)
+	if err != nil || !ok {
+		s.t.Fatal(id, err)
+	}
+	newer := testKey(string(id) + "/newer").Public().(ed25519.PublicKey)
+	s.nameAuthorityKey(string(id), "newer")
+	for i := range a.Keys {
+		if a.Keys[i].Use == Statements {
+			a.Keys[i].Until = s.world.index
+			a.Keys = slices.Insert(a.Keys, i+1, AuthorityKey{Use: Statements, Public: newer, From: s.world.index})
+			break
+		}
+	}
+	s.world.mem.Put([]Write{put(&a)})
+	return a.words() + "\n"
+}
+
+func (s *script) hash(d *datadriven.TestData) string {
+	name := d.CmdArgs[0].Key
+	events, err := View{s.world.mem}.Revocations(testHash(name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(events) == 0 {
+		return "nothing is said of it\n"
+	}
+	var at statement.Time
+	if len(d.CmdArgs) == 3 {
+		at = instant(s.t, d.CmdArgs[2].Key)
+	}
+	var out strings.Builder
+	h := testHash(name)
+	for i := range events {
+		e := &events[i]
+		out.WriteString(e.words(h[:]) + because(e.Reason))
+		if e.UndoneBy != nil {
+			fmt.Fprintf(&out, ", undone by statement %d", *e.UndoneBy)
+		}
+		if at != 0 {
+			fmt.Fprintf(&out, "; in force then: %v", e.InForce(at))
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+// say applies one sentence and tells the verdict and the record that it made.
+func (s *script) say(line string) string {
+	if strings.HasPrefix(line, "again ") {
+		n, err := strconv.Atoi(strings.TrimPrefix(line, "again "))
+		if err != nil || n >= len(s.world.said) {
+			s.t.Fatalf("%q: no such statement", line)
+		}
+		old := s.world.said[n]
+		return s.outcome(old.s.Statement().Issuer, old.s.Statement().Body, s.world.apply(old.s, old.attachment))
+	}
+	p := &words{t: s.t, line: line}
+	p.split()
+	by := statement.Region(p.next())
+	body, attachment := s.body(p)
+	revision := s.world.next(by, body)
+	key := testKey(string(by) + "/statement")
+	net := s.world.net
+	for !p.done() {
+		switch {
+		case p.skip("as", "revision"):
+			n, err := strconv.ParseUint(p.next(), 10, 64)
+			if err != nil {
+				s.t.Fatalf("%q: %v", line, err)
+			}
+			revision = n
+		case p.skip("signed", "with"):
+			key = testKey(p.next())
+		case p.skip("for", "another", "network"):
+			s.world.net[0] ^= 1
+		case p.skip("without", "attachment"):
+			attachment = nil
+		case p.skip("with", "attachment", "of"):
+			attachment = s.attachment(p)
+		default:
+			s.t.Fatalf("%q: what is %q?", line, p.rest)
+		}
+	}
+	signed := s.world.sign(by, revision, body, key)
+	s.world.net = net
+	return s.outcome(by, body, s.world.apply(signed, attachment))
+}
+
+func (s *script) outcome(by statement.Region, body statement.Body, v Verdict) string {
+	if !v.Accepted() {
+		line := fmt.Sprintf("refused (%s), %s:\n  %s;\n  %s", v.Class(), v.Name, v.Message, v.Hint)
+		if v.Index != nil {
+			line += fmt.Sprintf("\n  (now at revision %d, by statement %d)", v.Revision, *v.Index)
+		}
+		return line
+	}
+	return fmt.Sprintf("statement %d:\n  %s", s.world.index-1, s.about(by, body))
+}
+
+// about is what the state now has of a statement's subject.
+func (s *script) about(by statement.Region, body statement.Body) string {
+	v := View{s.world.mem}
+	var words string
+	var err error
+	tell := func(w interface{ words() string }, e error) { words, err = w.words(), e }
+	switch b := body.(type) {
+	case *statement.RegisterKey:
+		k, _, e := v.IssuerKey(by, b.Thumbprint())
+		tell(&k, e)
+	case *statement.RetireKey:
+		k, _, e := v.IssuerKey(by, b.Key)
+		tell(&k, e)
+	case *statement.CompromiseKey:
+		k, _, e := v.IssuerKey(by, b.Key)
+		tell(&k, e)
+	case *statement.Revoke, *statement.Reinstate:
+		batch, _, e := v.Batch(s.world.index - 1)
+		words, err = batch.words(s.world.index-1), e
+	case *statement.DeclareRisk:
+		a, _, e := v.RiskArea(by, b.Scheme, b.Area)
+		tell(&a, e)
+	case *statement.ChangeRisk:
+		a, _, e := v.RiskArea(by, b.Scheme, b.Area)
+		tell(&a, e)
+	case *statement.LiftRisk:
+		a, _, e := v.RiskArea(by, b.Scheme, b.Area)
+		tell(&a, e)
+	case *statement.Grant:
+		g, _, e := v.Recognition(by, b.Region)
+		tell(&g, e)
+	case *statement.ChangeGrant:
+		g, _, e := v.Recognition(by, b.Region)
+		tell(&g, e)
+	case *statement.Suspend:
+		g, _, e := v.Recognition(by, b.Region)
+		tell(&g, e)
+	case *statement.Withdraw:
+		g, _, e := v.Recognition(by, b.Region)
+		tell(&g, e)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return words
+}
+
+// testIssuerKey is an issuer's key for a name. `DSC1/kid-of-DSC2` is DSC1 under the kid of DSC2.
+func (s *script) testIssuerKey(name string) *statement.RegisterKey {
+	name, kidOf, _ := strings.Cut(name, "/kid-of-")
+	if kidOf == "" {
+		kidOf = name
+	}
+	kid := testHash("kid of " + kidOf)
+	k := &statement.RegisterKey{PublicKey: []byte("the public key " + name), KeyID: kid[:8]}
+	s.names[k.Thumbprint().String()] = "‹" + name + "›"
+	s.names[hex.EncodeToString(k.KeyID)] = "‹kid of " + kidOf + "›"
+	return k
+}
+
+func instant(t testing.TB, text string) statement.Time {
+	t.Helper()
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return statement.Time(at.Unix())
+		}
+	}
+	t.Fatalf("%q is not a time", text)
+	return 0
+}

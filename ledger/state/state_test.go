@@ -1,0 +1,363 @@
+package state
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"concordat/ledger/statement"
+)
+
+// story says one thing of every kind, and is what several tests start from.
+func story(t testing.TB) *world {
+	t.Helper()
+	w := newWorld(t, "XA", "XB", "XC", "XD")
+	batch := statement.NewBatch(statement.HashUCI, attachmentOf(someHashes), 100, "reason")
+	level := statement.RiskLevel{Area: "CN-31", Scheme: "default", Level: "high", From: 5, Lookback: 14, Refuse: true}
+	changed := level
+	changed.Level, changed.From = "low", 9
+	k1, k2 := issuerKeyFor("K1"), issuerKeyFor("K2")
+	k2.Kinds = []statement.CodeKind{statement.Test}
+	w.must("XA", k1, nil)
+	w.must("XA", k2, nil)
+	w.must("XB", issuerKeyFor("K1"), nil)
+	w.must("XA", &statement.RetireKey{Key: k1.Thumbprint(), At: 5}, nil)
+	w.must("XA", &statement.CompromiseKey{Key: k2.Thumbprint(), Since: 5, Reason: "stolen"}, nil)
+	w.must("XA", &statement.Revoke{Batch: batch}, attachmentOf(someHashes))
+	w.must("XA", &statement.Reinstate{Batch: batch}, attachmentOf(someHashes))
+	w.must("XA", &statement.DeclareRisk{RiskLevel: level}, nil)
+	w.must("XA", &statement.ChangeRisk{RiskLevel: changed}, nil)
+	w.must("XA", &statement.LiftRisk{Area: "CN-31", Scheme: "default", At: 12}, nil)
+	w.must("XA", &statement.Grant{Terms: statement.Terms{Region: "XB"}}, nil)
+	w.must("XA", &statement.ChangeGrant{Terms: statement.Terms{Region: "XB", From: 3}}, nil)
+	w.must("XA", &statement.Suspend{Region: "XB", Reason: "reason"}, nil)
+	w.must("XA", &statement.Withdraw{Region: "XB"}, nil)
+	return w
+}
+
+// TestSameBytes applies one sequence again and again (ST1), once with each
+// statement's writes still pending over the ones before, as in a block.
+func TestSameBytes(t *testing.T) {
+	w := story(t)
+	want := digest(t, w.mem)
+	for range 20 {
+		doc := founding(t, "XA", "XB", "XC", "XD")
+		stored, pending := NewMemory(Found(doc)), NewMemory(nil)
+		for i, said := range w.said {
+			parsed, err := statement.Parse(said.s.Raw())
+			if err != nil {
+				t.Fatal(err)
+			}
+			by := said.s.Statement().Issuer
+			key, v, err := SigningKey(stored, by, parsed.KeyID())
+			if err != nil || !v.Accepted() {
+				t.Fatal(v, err)
+			}
+			s, err := parsed.Verify(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			writes, v, err := Apply(over{pending, stored}, uint64(i), s, said.attachment)
+			if err != nil || !v.Accepted() {
+				t.Fatal(v, err)
+			}
+			pending.Put(writes)
+			if i%3 == 0 { // the block ends
+				err = pending.Scan(nil, func(k, v []byte) (bool, error) {
+					stored.Put([]Write{{k, v}})
+					return true, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				pending = NewMemory(nil)
+			}
+		}
+		err := pending.Scan(nil, func(k, v []byte) (bool, error) {
+			stored.Put([]Write{{k, v}})
+			return true, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := digest(t, stored); got != want {
+			t.Fatalf("state is %x, was %x", got, want)
+		}
+	}
+}
+
+// over is pending writes over a stored state; it has no Scan, since Apply needs none.
+type over struct{ pending, stored *Memory }
+
+func (o over) Get(key []byte) ([]byte, error) {
+	if v, err := o.pending.Get(key); v != nil || err != nil {
+		return v, err
+	}
+	return o.stored.Get(key)
+}
+
+func (o over) Scan([]byte, func(k, v []byte) (bool, error)) error {
+	return errors.New("Apply scanned, against ST2")
+}
+
+// TestBrokenReader fails each read in turn: that is an error, never a verdict.
+func TestBrokenReader(t *testing.T) {
+	failed := errors.New("disk on fire")
+	w := story(t)
+	replayed := NewMemory(Found(founding(t, "XA", "XB", "XC", "XD")))
+	for i, said := range w.said {
+		for allow := 0; ; allow++ {
+			writes, v, err := Apply(&failing{replayed, allow, failed}, uint64(i), said.s, said.attachment)
+			if err == nil {
+				if !v.Accepted() || allow < 2 {
+					t.Fatalf("statement %d: %s after %d reads", i, v, allow)
+				}
+				replayed.Put(writes)
+				break
+			}
+			if !errors.Is(err, failed) || len(writes) != 0 || !v.Accepted() {
+				t.Fatalf("statement %d, read %d fails: %d writes, verdict %s, error %v", i, allow, len(writes), v, err)
+			}
+		}
+	}
+}
+
+type failing struct {
+	r     Reader
+	allow int
+	err   error
+}
+
+func (f *failing) Get(key []byte) ([]byte, error) {
+	if f.allow == 0 {
+		return nil, f.err
+	}
+	f.allow--
+	return f.r.Get(key)
+}
+
+func (f *failing) Scan(prefix []byte, fn func(k, v []byte) (bool, error)) error {
+	return f.r.Scan(prefix, fn)
+}
+
+// TestCorrupt damages every record in turn, and moves it under another key:
+// whoever reads it says so (ST9).
+func TestCorrupt(t *testing.T) {
+	w := story(t)
+	for _, e := range entries(t, w.mem) {
+		damage := map[string][]byte{
+			"cut short": e.Value[:len(e.Value)-1],
+			"too long":  append(slices.Clone(e.Value), 0),
+			"empty map": {0xa0},
+			"null":      {0xf6},
+			"huge":      make([]byte, maxRecord+1),
+		}
+		for what, value := range damage {
+			broken := NewMemory(entries(t, w.mem))
+			broken.Put([]Write{{e.Key, value}})
+			if err := Dump(broken, new(bytes.Buffer)); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("key %x, value %s: want ErrCorrupt, got %v", e.Key, what, err)
+			}
+		}
+		moved := NewMemory(entries(t, w.mem))
+		key := slices.Clone(e.Key)
+		key[len(key)-1] ^= 1
+		moved.Put([]Write{{e.Key, nil}, {key, e.Value}})
+		if err := Dump(moved, new(bytes.Buffer)); e.Key[0] != tagBatch && e.Key[0] != tagTotals && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("key %x stands under %x: want ErrCorrupt, got %v", e.Key, key, err)
+		}
+	}
+}
+
+// TestCorruptIsNoVerdict: a damaged record stops the statement that needs it.
+func TestCorruptIsNoVerdict(t *testing.T) {
+	for what, damage := range map[string]func(*world){
+		"not founded":   func(w *world) { w.mem.Put([]Write{{networkKey(), nil}}) },
+		"the authority": func(w *world) { w.mem.Put([]Write{{authorityKey("XA"), []byte{0xa0}}}) },
+		"the grant": func(w *world) {
+			w.mem.Put([]Write{{recognitionKey("XA", "XB"), []byte{0xa0}}})
+		},
+	} {
+		w := story(t)
+		s := w.sign("XA", 5, &statement.Grant{Terms: statement.Terms{Region: "XB"}}, testKey("XA/statement"))
+		damage(w)
+		if _, v, err := Apply(w.mem, w.index, s, nil); !errors.Is(err, ErrCorrupt) || !v.Accepted() {
+			t.Errorf("%s is damaged: want ErrCorrupt, got %s and %v", what, v, err)
+		}
+	}
+}
+
+func entries(t testing.TB, r Reader) []Write {
+	t.Helper()
+	var out []Write
+	err := r.Scan(nil, func(k, v []byte) (bool, error) {
+		out = append(out, Write{slices.Clone(k), slices.Clone(v)})
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestHistoryIsBounded changes a level more often than the history holds.
+func TestHistoryIsBounded(t *testing.T) {
+	w := newWorld(t, "XA")
+	level := statement.RiskLevel{
+		Area: "XA-1", Scheme: "default", Level: "high", From: 1,
+		LegalRef: strings.Repeat("x", statement.MaxLegalRef),
+	}
+	w.must("XA", &statement.DeclareRisk{RiskLevel: level}, nil)
+	for i := range MaxWindows + 9 {
+		level.From = statement.Time(2 + i)
+		w.must("XA", &statement.ChangeRisk{RiskLevel: level}, nil)
+	}
+	a, _, err := View{w.mem}.RiskArea("XA", "default", "XA-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Windows) != MaxWindows {
+		t.Errorf("%d windows, want %d", len(a.Windows), MaxWindows)
+	}
+	if newest := a.last(); newest.From != level.From || newest.Until != 0 {
+		t.Errorf("the newest window is %+v, want the last one said", newest)
+	}
+	if _, ok := a.At(level.From - MaxWindows); ok {
+		t.Error("the oldest window is still there")
+	}
+	if _, ok := a.At(level.From - MaxWindows + 1); !ok {
+		t.Error("a window within the bound is gone")
+	}
+}
+
+// TestLargestRecordsFit: whatever statements may say, the state can read back.
+func TestLargestRecordsFit(t *testing.T) {
+	w := newWorld(t, "XA")
+	k := &statement.RegisterKey{
+		PublicKey: make([]byte, statement.MaxPublicKey), KeyID: make([]byte, statement.MaxKeyID),
+		Certificate: make([]byte, statement.MaxCertificate), Kinds: statement.CodeKinds,
+		ValidFrom: 1, ValidUntil: statement.MaxTime,
+	}
+	w.must("XA", k, nil)
+	w.must("XA", &statement.CompromiseKey{Key: k.Thumbprint(), Since: 1, Reason: strings.Repeat("x", statement.MaxReason)}, nil)
+	if keys, err := (View{w.mem}).IssuerKeysByKID(k.KeyID); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys, error %v; want 1", len(keys), err)
+	}
+	if keys, err := (View{w.mem}).IssuerKeysByKID(make([]byte, 300)); err != nil || len(keys) != 0 {
+		t.Errorf("a kid of 300 bytes: %d keys, error %v; want none", len(keys), err)
+	}
+}
+
+func TestSigningKey(t *testing.T) {
+	w := newWorld(t, "XA", "XB")
+	pub := testKey("XA/statement").Public().(ed25519.PublicKey)
+	got, v, err := SigningKey(w.mem, "XA", statement.KeyIDOf(pub))
+	if err != nil || !v.Accepted() || !bytes.Equal(got, pub) {
+		t.Errorf("got %x, %s, %v; want %x", got, v, err, pub)
+	}
+	for _, c := range []struct {
+		by   statement.Region
+		kid  statement.KeyID
+		want string
+	}{
+		{"XB", statement.KeyIDOf(pub), UnknownKey},
+		{"XZ", statement.KeyIDOf(pub), UnknownAuthority},
+		{"XA", statement.KeyIDOf(testKey("XA/node").Public().(ed25519.PublicKey)), UnknownKey},
+	} {
+		got, v, err := SigningKey(w.mem, c.by, c.kid)
+		if err != nil || got != nil || v.Name != c.want {
+			t.Errorf("kid %x of %s: %x, %s, %v; want %s", c.kid, c.by, got, v, err, c.want)
+		}
+	}
+}
+
+// TestSplitKey: a filter on prefixes holds one entry per hash, and no other key is cut.
+func TestSplitKey(t *testing.T) {
+	w := story(t)
+	for _, e := range entries(t, w.mem) {
+		want := len(e.Key)
+		if e.Key[0] == tagRevocation {
+			want = len(RevocationPrefix(statement.RevocationHash{}))
+		}
+		if got := SplitKey(e.Key); got != want {
+			t.Errorf("key %x splits at %d, want %d", e.Key, got, want)
+		}
+	}
+	for _, short := range [][]byte{nil, {}, {tagRevocation}, {tagRevocation, 1, 2}} {
+		if got := SplitKey(short); got != len(short) {
+			t.Errorf("key %x splits at %d, want %d", short, got, len(short))
+		}
+	}
+}
+
+// foreign is a kind of statement that this protocol level does not have.
+type foreign struct{ statement.Withdraw }
+
+func (*foreign) Kind() statement.Kind { return "governance.vote" }
+
+func TestUnknownKind(t *testing.T) {
+	w := newWorld(t, "XA")
+	a := act{r: w.mem, by: "XA", s: &statement.Statement{Issuer: "XA", Revision: 1, Body: &foreign{}}}
+	if writes, v, err := a.apply(nil); err != nil || len(writes) != 0 || v.Name != UnknownKind {
+		t.Errorf("%d writes, %s, %v; want %s", len(writes), v, err, UnknownKind)
+	}
+}
+
+// TestEveryRefusalHasAScenario: whoever adds a refusal adds the story that leads to it.
+func TestEveryRefusalHasAScenario(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var scripts []byte
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scripts = append(scripts, b...)
+	}
+	for name, r := range Refusals {
+		if name != UnknownKind && !bytes.Contains(scripts, []byte("refused ("+string(r.Class)+"), "+name+":")) {
+			t.Errorf("no scenario ends in %s (%s)", name, r.Class)
+		}
+		if r.Meaning == "" || !strings.HasSuffix(r.Meaning, ".") {
+			t.Errorf("%s means %q; want a sentence", name, r.Meaning)
+		}
+		if r.Class != Conflict && r.Class != Forbidden && r.Class != Malformed {
+			t.Errorf("%s has class %q", name, r.Class)
+		}
+	}
+}
+
+// TestRevisionOfNonsense: a subject is foreign text when it comes from a query.
+func TestRevisionOfNonsense(t *testing.T) {
+	w := story(t)
+	for _, subject := range []string{
+		"", "/", "issuer-key", "issuer-key/XA", "issuer-key/XA/zz", "issuer-key/XA/" + strings.Repeat("A", 64),
+		"issuer-key/XA/" + strings.Repeat("a", 66), "risk-area/XA/default", "recognition/XA/XB/XC", "recognition//", "revocation/XA",
+		"recognition/XA\x00/B", "risk-area/XA/a\x00b/CN",
+	} {
+		if rev, err := (View{w.mem}).Revision(subject); rev != 0 || err != nil {
+			t.Errorf("%q: revision %d, error %v; want 0", subject, rev, err)
+		}
+	}
+}
+
+// TestScanStops: a Reader's Scan ends when it is told to.
+func TestScanStops(t *testing.T) {
+	w := story(t)
+	var seen int
+	err := w.mem.Scan([]byte{tagAuthority}, func(k, v []byte) (bool, error) {
+		seen++
+		return seen < 2, nil
+	})
+	if err != nil || seen != 2 {
+		t.Errorf("saw %d, error %v; want 2", seen, err)
+	}
+}

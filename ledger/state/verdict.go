@@ -1,0 +1,124 @@
+package state
+
+import (
+	"fmt"
+
+	"concordat/ledger/statement"
+)
+
+// Verdict is what the state says to a statement. The zero Verdict accepts it.
+// It is not an error: a refusal is an ordinary result, the same on every node.
+type Verdict struct {
+	Name     string  // stable, of the table below; "" for accepted
+	Message  string  // what is in the way, with the value and the bound
+	Hint     string  // what to do about it
+	Revision uint64  // the subject's current revision, where the subject exists
+	Index    *uint64 // the newest statement on the subject, where there is one
+}
+
+// Accepted reports whether the statement may be applied.
+func (v Verdict) Accepted() bool { return v.Name == "" }
+
+// Class is the broad answer to who erred.
+func (v Verdict) Class() Class { return Refusals[v.Name].Class }
+
+// String is the verdict in one line.
+func (v Verdict) String() string {
+	switch {
+	case v.Accepted():
+		return "accepted"
+	case v.Hint == "":
+		return v.Name + ": " + v.Message
+	}
+	return v.Name + ": " + v.Message + "; " + v.Hint
+}
+
+// Class groups refusals by what the one who submitted can do.
+type Class string
+
+// The classes.
+const (
+	Conflict  Class = "conflict"  // the statement is one that could have been right; the state has moved, or is not there yet
+	Forbidden Class = "forbidden" // the signer may not say this
+	Malformed Class = "malformed" // the statement can never be right as it is
+)
+
+// The names of refusals. They are stable: programs compare them.
+const (
+	WrongNetwork        = "wrong-network"
+	UnknownAuthority    = "unknown-authority"
+	UnknownKey          = "unknown-key"
+	UnknownKind         = "unknown-kind"
+	RevisionConflict    = "revision-conflict"
+	AttachmentMissing   = "attachment-missing"
+	AttachmentMismatch  = "attachment-mismatch"
+	AlreadyRegistered   = "already-registered"
+	NotRegistered       = "not-registered"
+	AlreadyRetired      = "already-retired"
+	KeyCompromised      = "key-compromised"
+	SelfRecognition     = "self-recognition"
+	UnknownRegion       = "unknown-region"
+	AlreadyGranted      = "already-granted"
+	NotGranted          = "not-granted"
+	AlreadySuspended    = "already-suspended"
+	NothingToChange     = "nothing-to-change"
+	RiskAlreadyDeclared = "risk-already-declared"
+	RiskNotDeclared     = "risk-not-declared"
+)
+
+// Refusal is what a name means, apart from any one statement.
+type Refusal struct {
+	Class   Class
+	Meaning string
+}
+
+// Refusals is every refusal there is, by name.
+var Refusals = map[string]Refusal{
+	WrongNetwork:        {Malformed, "The statement was signed for another network."},
+	UnknownAuthority:    {Forbidden, "The issuer is not an authority of this network."},
+	UnknownKey:          {Forbidden, "The signing key is not a statement key of the issuer, or counts no longer."},
+	UnknownKind:         {Malformed, "No statement of this kind has an effect at this protocol level."},
+	RevisionConflict:    {Conflict, "The statement does not make the next revision of its subject."},
+	AttachmentMissing:   {Malformed, "The statement describes an attachment that did not come with it."},
+	AttachmentMismatch:  {Malformed, "The attachment is not the one that the statement describes."},
+	AlreadyRegistered:   {Conflict, "The authority has registered this key before."},
+	NotRegistered:       {Conflict, "The authority has not registered this key."},
+	AlreadyRetired:      {Conflict, "The key has been retired before."},
+	KeyCompromised:      {Conflict, "The key is compromised, which is final."},
+	SelfRecognition:     {Malformed, "A region recognises its own codes without a grant, and cannot withhold it."},
+	UnknownRegion:       {Malformed, "The region that the statement is about has no authority in this network."},
+	AlreadyGranted:      {Conflict, "The recognition stands; terms of one that stands are changed, not granted."},
+	NotGranted:          {Conflict, "There is no recognition to change, suspend or withdraw."},
+	AlreadySuspended:    {Conflict, "The recognition is suspended in exactly this way."},
+	NothingToChange:     {Conflict, "What the statement says is so already."},
+	RiskAlreadyDeclared: {Conflict, "A declaration stands; one that stands is changed, not declared."},
+	RiskNotDeclared:     {Conflict, "No declaration stands that could be changed or lifted."},
+}
+
+func refuse(name, hint, format string, a ...any) Verdict {
+	return Verdict{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint}
+}
+
+// on adds how the subject stands.
+func (v Verdict) on(revision, index uint64) Verdict {
+	v.Revision, v.Index = revision, &index
+	return v
+}
+
+// nextRevision refuses a statement that does not make the revision after
+// current (ST6). index is that of the newest statement on the subject. What no
+// revision could mend (the subject is not there, or is final) is said before
+// it; what was decided on outdated knowledge is said by it, before anything else.
+func nextRevision(s *statement.Statement, current, index uint64) Verdict {
+	if s.Revision == current+1 {
+		return Verdict{}
+	}
+	if current == 0 {
+		return refuse(RevisionConflict, "sign it again with revision 1",
+			"%s does not exist yet, and this statement makes revision %d of it", s.Subject(), s.Revision)
+	}
+	return refuse(RevisionConflict,
+		fmt.Sprintf("see what statement %d changed; if yours is still meant, sign it again with revision %d", index, current+1),
+		"%s is at revision %d since statement %d, and this statement makes revision %d",
+		s.Subject(), current, index, s.Revision).on(current, index)
+}

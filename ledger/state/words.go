@@ -1,0 +1,151 @@
+package state
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"concordat/ledger/statement"
+)
+
+// The records in words, one line each: what Dump prints.
+
+// moment writes a time for people, to the second and in UTC.
+func moment(t statement.Time) string {
+	return time.Unix(int64(t), 0).UTC().Format(time.RFC3339)
+}
+
+// window writes the part of a line that limits it to a time.
+func window(from, until statement.Time) string {
+	var s string
+	if from != 0 {
+		s += " from " + moment(from)
+	}
+	if until != 0 {
+		s += " until " + moment(until)
+	}
+	return s
+}
+
+func kinds(of []statement.CodeKind) string {
+	if len(of) == 0 {
+		return "all kinds"
+	}
+	s := make([]string, len(of))
+	for i, k := range of {
+		s[i] = string(k)
+	}
+	return strings.Join(s, " and ")
+}
+
+func count(n uint64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", reason)
+}
+
+func (n *Network) words() string {
+	return fmt.Sprintf("network %s, %s, protocol level %d", n.Name, n.ID, n.ProtocolLevel)
+}
+
+func (a *Authority) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %q is %s", a.ID, a.Name, a.Role)
+	if a.AdmittedAt != nil {
+		fmt.Fprintf(&b, " by statement %d", *a.AdmittedAt)
+	} else {
+		b.WriteString(" by the genesis")
+	}
+	for _, k := range a.Keys {
+		fmt.Fprintf(&b, "; %s key %x", k.Use, statement.KeyIDOf(k.Public))
+		if k.From != 0 {
+			fmt.Fprintf(&b, " from statement %d on", k.From)
+		}
+		if k.Until != 0 {
+			fmt.Fprintf(&b, " until before statement %d", k.Until)
+		}
+	}
+	return b.String()
+}
+
+func (k *IssuerKey) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s has key %s, kid %x, for %s%s; registered by statement %d",
+		k.Region, k.Thumbprint, k.KeyID, kinds(k.Kinds), window(k.ValidFrom, k.ValidUntil), k.RegisteredAt)
+	if k.RetiredBy != nil {
+		fmt.Fprintf(&b, ", retired by statement %d as of %s", *k.RetiredBy, moment(k.RetiredAt))
+	}
+	if k.Status == Compromised {
+		fmt.Fprintf(&b, ", compromised by statement %d since %s", k.ChangedAt, moment(k.Since))
+		if k.SpareEarlier {
+			b.WriteString(" sparing what was issued earlier")
+		}
+		b.WriteString(because(k.Reason))
+	}
+	fmt.Fprintf(&b, "; revision %d", k.Revision)
+	return b.String()
+}
+
+func (g *Recognition) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "recognition of %s by %s: %s; terms %s%s%s, granted by statement %d", g.Grantee, g.Grantor, g.Status,
+		kinds(g.Terms.Kinds), window(g.Terms.From, g.Terms.Until), because(g.Terms.Reason), g.GrantedAt)
+	if s := g.Suspension; s != nil {
+		fmt.Fprintf(&b, "; suspended by statement %d for %s%s%s", g.ChangedAt, kinds(s.Kinds), window(s.From, s.Until), because(s.Reason))
+	}
+	if g.Status == Withdrawn {
+		fmt.Fprintf(&b, "; withdrawn by statement %d%s", g.ChangedAt, because(g.Reason))
+	}
+	fmt.Fprintf(&b, "; revision %d", g.Revision)
+	return b.String()
+}
+
+func (a *RiskArea) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s on %s in scheme %q: ", a.Authority, a.Area, a.Scheme)
+	if a.Standing {
+		b.WriteString("declared")
+	} else {
+		fmt.Fprintf(&b, "lifted by statement %d%s", a.ChangedAt, because(a.Reason))
+	}
+	for _, w := range a.Windows {
+		effect := "noted"
+		if w.Refuse {
+			effect = "refused"
+		}
+		fmt.Fprintf(&b, "; %q%s by statement %d", w.Level, window(w.From, w.Until), w.Index)
+		if w.EndedBy != nil {
+			fmt.Fprintf(&b, " (ended by statement %d)", *w.EndedBy)
+		}
+		fmt.Fprintf(&b, ", stays %s for %s%s", effect, count(w.Lookback, "day", "days"), because(w.LegalRef))
+	}
+	fmt.Fprintf(&b, "; revision %d", a.Revision)
+	return b.String()
+}
+
+func (b *Batch) words(index uint64) string {
+	verb := "revoked"
+	if b.Undo {
+		verb = "reinstated"
+	}
+	return fmt.Sprintf("statement %d: %s %s %s of type %s until %s%s, digest %x",
+		index, b.Authority, verb, count(b.Count, "hash", "hashes"), b.HashType, moment(b.Expires), because(b.Reason), b.Digest[:8])
+}
+
+func (e *RevocationEvent) words(hash []byte) string {
+	verb := "revoked"
+	if e.Undo {
+		verb = "reinstated"
+	}
+	return fmt.Sprintf("hash %s of type %s: %s by statement %d of %s until %s",
+		hex.EncodeToString(hash), e.Type, verb, e.Index, e.Authority, moment(e.Expires))
+}

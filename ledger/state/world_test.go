@@ -1,0 +1,217 @@
+package state
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"concordat/ledger/genesis"
+	"concordat/ledger/statement"
+)
+
+// testKey is the same key for the same name, always.
+func testKey(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("state test key " + name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// testHash is the same revocation hash for the same name, always.
+func testHash(name string) statement.RevocationHash {
+	sum := sha256.Sum256([]byte("revocation hash " + name))
+	return statement.RevocationHash(sum[:statement.HashSize])
+}
+
+// founding is a document with the given authorities, those after "observers" being such.
+func founding(t testing.TB, ids ...statement.Region) *genesis.Document {
+	t.Helper()
+	doc := &genesis.Document{
+		Format: genesis.Format, Network: "test.concordat", Created: "2021-01-01T00:00:00Z",
+		ProtocolLevel: genesis.ProtocolLevel, Policy: genesis.DefaultPolicy(),
+	}
+	for i, id := range ids {
+		role := genesis.Validator
+		if i > 2 {
+			role = genesis.Observer
+		}
+		key := func(use Use) genesis.Key {
+			return genesis.Key(testKey(string(id) + "/" + string(use)).Public().(ed25519.PublicKey))
+		}
+		doc.Authorities = append(doc.Authorities, genesis.Authority{
+			ID: id, Name: "Region " + string(id), Role: role,
+			Keys:      genesis.Keys{Governance: key(Governance), Statement: key(Statements), Node: key(Node), Cosign: key(Cosign)},
+			Addresses: []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", 4001+i)},
+		})
+	}
+	if err := doc.Check(); err != nil {
+		t.Fatalf("founding document: %v", err)
+	}
+	return doc
+}
+
+// world is a state with the statements that made it, checked after each.
+type world struct {
+	t     testing.TB
+	mem   *Memory
+	net   statement.NetworkID
+	index uint64
+	said  []spokenOnce
+}
+
+type spokenOnce struct {
+	s          *statement.Verified
+	attachment []byte
+}
+
+func newWorld(t testing.TB, ids ...statement.Region) *world {
+	t.Helper()
+	doc := founding(t, ids...)
+	return &world{t: t, mem: NewMemory(Found(doc)), net: doc.ID()}
+}
+
+// next is the revision that a statement of by with body should make.
+func (w *world) next(by statement.Region, body statement.Body) uint64 {
+	w.t.Helper()
+	if !body.Kind().HasRevision() {
+		return 0
+	}
+	rev, err := View{w.mem}.Revision(body.Subject(by))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rev + 1
+}
+
+func (w *world) sign(by statement.Region, revision uint64, body statement.Body, key ed25519.PrivateKey) *statement.Verified {
+	w.t.Helper()
+	s, err := statement.Sign(statement.Statement{
+		Issuer: by, Network: w.net, Revision: revision, IssuedAt: 1_600_000_000, Body: body,
+	}, key)
+	if err != nil {
+		w.t.Fatalf("signing a %s: %v", body.Kind(), err)
+	}
+	return s
+}
+
+// say signs and applies a statement with the next revision.
+func (w *world) say(by statement.Region, body statement.Body, attachment []byte) Verdict {
+	w.t.Helper()
+	return w.apply(w.sign(by, w.next(by, body), body, testKey(string(by)+"/statement")), attachment)
+}
+
+// must is say for what has to be accepted.
+func (w *world) must(by statement.Region, body statement.Body, attachment []byte) {
+	w.t.Helper()
+	if v := w.say(by, body, attachment); !v.Accepted() {
+		w.t.Fatalf("%s by %s: %s", body.Kind(), by, v)
+	}
+}
+
+// apply applies a statement and checks what holds for every one of them.
+func (w *world) apply(s *statement.Verified, attachment []byte) Verdict {
+	w.t.Helper()
+	r := &getsOnly{r: w.mem}
+	writes, v, err := Apply(r, w.index, s, attachment)
+	if err != nil {
+		w.t.Fatalf("applying: %v", err)
+	}
+	if r.gets > 4 {
+		w.t.Errorf("ST2: %d gets for a %s", r.gets, s.Statement().Body.Kind())
+	}
+	if !v.Accepted() {
+		if len(writes) != 0 {
+			w.t.Errorf("ST3: refused (%s), with %d writes", v.Name, len(writes))
+		}
+		if _, ok := Refusals[v.Name]; !ok {
+			w.t.Errorf("refusal %q is not in the table", v.Name)
+		}
+		if v.Hint == "" || v.Message == "" {
+			w.t.Errorf("refusal %q has no message or no hint", v.Name)
+		}
+		return v
+	}
+	by := s.Statement().Issuer
+	for _, wr := range writes {
+		if o := ownerOf(w.t, wr); o != by {
+			w.t.Errorf("ST4: a statement of %s writes %q, of %s", by, wr.Key, o)
+		}
+	}
+	w.mem.Put(writes)
+	w.said = append(w.said, spokenOnce{s, attachment})
+	w.index++
+	return v
+}
+
+// ownerOf is the authority under which a key lies.
+func ownerOf(t testing.TB, w Write) statement.Region {
+	t.Helper()
+	k := w.Key
+	before, after, _ := strings.Cut(string(k[1:]), "\x00")
+	switch k[0] {
+	case tagIssuerKey, tagRecognition, tagTotals:
+		return statement.Region(before)
+	case tagRisk:
+		owner, _, _ := strings.Cut(after, "\x00")
+		return statement.Region(owner)
+	case tagByKeyID, tagByPublicKey:
+		at := 1 + sha256.Size
+		if k[0] == tagByKeyID {
+			at = 2 + int(k[1])
+		}
+		region, _, err := splitRegistration(k, k[:at])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return region
+	case tagRevocation:
+		_, by, _, err := splitRevocationKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return by
+	case tagBatch:
+		var b Batch
+		if err := decode("batch", w.Value, &b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Authority
+	}
+	t.Fatalf("no statement may write key %q", k)
+	return ""
+}
+
+// getsOnly counts Gets and fails Scans (ST2).
+type getsOnly struct {
+	r    Reader
+	gets int
+}
+
+func (g *getsOnly) Get(key []byte) ([]byte, error) {
+	g.gets++
+	return g.r.Get(key)
+}
+
+func (g *getsOnly) Scan([]byte, func(k, v []byte) (bool, error)) error {
+	return errors.New("Apply scanned, against ST2")
+}
+
+func dump(t testing.TB, r Reader) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Dump(r, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func digest(t testing.TB, r Reader) [32]byte {
+	t.Helper()
+	d, err := Digest(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}

@@ -1,0 +1,140 @@
+package statement_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"concordat/ledger/internal/annotate"
+	"concordat/ledger/statement"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew; never after a release: signed bytes do not change")
+
+// envelopeNames annotates what is common to all kinds.
+var envelopeNames = annotate.Names{
+	"":         "COSE_Sign1",
+	"/0":       "+protected header",
+	"/0//1":    "alg, EdDSA",
+	"/0//3":    "content type",
+	"/0//4":    "kid, first 8 bytes of SHA-256 of the public key",
+	"/0//15":   "CWT claims",
+	"/0//15/1": "iss, the authority",
+	"/0//15/2": "sub, what it is about",
+	"/1":       "unprotected header, empty",
+	"/2":       "+payload",
+	"/2//1":    "version",
+	"/2//2":    "network, SHA-256 of the genesis file",
+	"/2//3":    "kind",
+	"/2//4":    "revision of the subject that this makes",
+	"/2//5":    "issued at, by the signer's clock",
+	"/2//6":    "body",
+	"/3":       "signature, Ed25519",
+}
+
+// bodyNames annotates the bodies, by the kind's noun or, where its verbs differ, by the kind.
+var bodyNames = map[string][]string{
+	"issuer-key.register":   {"public key, SubjectPublicKeyInfo", "kid in codes", "certificate", "kinds of code", "valid from", "valid until"},
+	"issuer-key.retire":     {"thumbprint of the key", "at"},
+	"issuer-key.compromise": {"thumbprint of the key", "since", "spare earlier", "reason"},
+	"revocation":            {"hash type", "count", "SHA-256 of the attachment", "expires", "reason"},
+	"risk-area":             {"area", "scheme", "level", "from", "until", "look-back, days", "refuse", "legal reference"},
+	"risk-area.lift":        {"area", "scheme", "at", "reason"},
+	"recognition":           {"region", "kinds of code", "from", "until", "reason"},
+	"recognition.withdraw":  {"region", "reason"},
+}
+
+func namesOf(k statement.Kind) annotate.Names {
+	fields, ok := bodyNames[string(k)]
+	if !ok {
+		noun, _, _ := strings.Cut(string(k), ".")
+		fields = bodyNames[noun]
+	}
+	names := annotate.Names{}
+	for path, name := range envelopeNames {
+		names[path] = name
+	}
+	for i, f := range fields {
+		names["/2//6/"+string(rune('1'+i))] = f
+	}
+	return names
+}
+
+// What is signed outlives all of us: the bytes of every kind are kept, with a
+// remark on each, and neither signing nor reading them may change.
+func TestGolden(t *testing.T) {
+	seen := make(map[statement.Kind]bool)
+	for _, s := range samples() {
+		seen[s.Kind()] = true
+		t.Run(s.name, func(t *testing.T) {
+			v := sign(t, s.Statement, keyXA)
+			path := filepath.Join("testdata", "golden", s.name+".txt")
+			text, err := annotate.CBOR(v.Raw(), namesOf(s.Kind()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = "# " + s.Words() + "\n# SHA-256: " + v.Hash().String() + "\n" + text
+			if *update {
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := annotate.Bytes(string(golden))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(raw, v.Raw()) {
+				t.Errorf("Sign gives other bytes than %s:\n%s", path, text)
+			}
+			if string(golden) != text {
+				t.Errorf("remarks differ from %s:\n%s", path, text)
+			}
+			u, err := statement.Parse(raw)
+			if err != nil {
+				t.Fatalf("Parse: %v", err)
+			}
+			if got := u.Statement(); !reflect.DeepEqual(got, s.Statement) {
+				t.Errorf("Parse gives %+v, want %+v", got, s.Statement)
+			}
+			if _, err := u.Verify(public(keyXA)); err != nil {
+				t.Errorf("Verify: %v", err)
+			}
+			if _, err := u.Verify(public(testKey("XB"))); err == nil {
+				t.Error("Verify took another key")
+			}
+		})
+	}
+	for _, k := range statement.Kinds() {
+		if !seen[k] {
+			t.Errorf("no sample of %s", k)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	var got strings.Builder
+	for _, s := range samples() {
+		got.WriteString(s.Words() + "\n")
+	}
+	path := filepath.Join("testdata", "words.txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("Words differ from %s:\n%s", path, got.String())
+	}
+}

@@ -1,0 +1,39 @@
+package statement
+
+// Every bound on what a statement may carry. A C2SP tlog-tiles entry ends at
+// 65,535 bytes; MaxSize leaves room below it.
+const (
+	// MaxSize bounds a whole statement, in bytes.
+	MaxSize = 60_000
+	// MaxRegion bounds a region or authority id, in bytes.
+	MaxRegion = 32
+	// MaxArea bounds an area id, in bytes.
+	MaxArea = 64
+	// MaxSubject bounds the subject, in bytes.
+	MaxSubject = 256
+	// MaxReason bounds a stated reason, in bytes of UTF-8.
+	MaxReason = 1_000
+	// MaxLegalRef bounds a reference to the legal ground, in bytes of UTF-8.
+	MaxLegalRef = 500
+	// MaxKeyID bounds a key id (kid): 8 bytes in EU DCC, 32 in SMART Health Cards.
+	MaxKeyID = 64
+	// MaxPublicKey bounds a public key in SubjectPublicKeyInfo DER; an RSA-4096 key takes 550 bytes.
+	MaxPublicKey = 1_200
+	// MaxCertificate bounds an issuer's certificate in DER.
+	MaxCertificate = 8_192
+	// MaxKinds bounds a list of kinds of code.
+	MaxKinds = 16
+	// MaxLevel and MaxScheme bound the names of a risk level and of the scheme it belongs to.
+	MaxLevel  = 32
+	MaxScheme = 32
+	// MaxLookback bounds how long before a check a stay in a risk area counts, in days.
+	MaxLookback = 366
+	// HashSize is the length of a revocation hash: SHA-256 cut to 16 bytes (EU DCC revocation).
+	HashSize = 16
+	// MaxAttachment bounds the attachment that travels beside a statement: 1 MiB, 65,536 hashes.
+	MaxAttachment = 1 << 20
+	// MaxBatchHashes is how many revocation hashes fit in one attachment.
+	MaxBatchHashes = MaxAttachment / HashSize
+	// MaxTime bounds every time, in Unix seconds: the end of the year 9999.
+	MaxTime = 253_402_300_799
+)

@@ -1,0 +1,164 @@
+package statement
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Region identifies a region and the authority that speaks for it: an ISO
+// 3166-1 alpha-2 or alpha-3 code, with up to three subdivisions after it
+// (`DE`, `CN-31`, `XA`). Only ParseRegion makes one from foreign text.
+type Region string
+
+// Area identifies a place that may be at risk: a region id, followed by any
+// finer division (`CN-31`, `CN-31-0115`, `DE-BY`, `AT-AT13`).
+type Area string
+
+var (
+	// ErrRegion: the text is not a region id.
+	ErrRegion = errors.New("not a region id")
+	// ErrArea: the text is not an area id.
+	ErrArea = errors.New("not an area id")
+)
+
+// aliases are the codes that the field uses beside ISO 3166-1: the European
+// Commission writes EL and UK.
+var aliases = map[string]string{"EL": "GR", "UK": "GB"}
+
+// ParseRegion reads a region id as people write it: upper or lower case, EL
+// for Greece and UK for the United Kingdom.
+func ParseRegion(s string) (Region, error) {
+	r := Region(canonical(s))
+	if err := r.Validate(); err != nil {
+		return "", err
+	}
+	return r, nil
+}
+
+// ParseArea reads an area id as people write it. A six-digit GB/T 2260 code is
+// China's, alone or after "CN-": `310115` is `CN-31-0115`. The zeros that fill
+// up the code of a province or prefecture are left out: `310000` is `CN-31`,
+// `310100` is `CN-31-01`.
+func ParseArea(s string) (Area, error) {
+	t := canonical(s)
+	code := strings.TrimPrefix(t, "CN-")
+	if len(code) == 6 && digits(code) {
+		t = "CN-" + code[:2] + "-" + code[2:]
+	}
+	a := Area(trimFill(t))
+	if err := a.Validate(); err != nil {
+		return "", err
+	}
+	return a, nil
+}
+
+// trimFill cuts the zeros of a GB/T 2260 code that names less than a county,
+// so that one place has one id.
+func trimFill(s string) string {
+	if !strings.HasPrefix(s, "CN-") || len(s) != len("CN-31-0115") || s[5] != '-' || !digits(s[3:5]+s[6:]) {
+		return s
+	}
+	if s[6:] == "0000" {
+		return s[:5]
+	}
+	return strings.TrimSuffix(s, "00")
+}
+
+func canonical(s string) string {
+	// Only ASCII: Unicode would make an I of a dotless ı.
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, strings.TrimSpace(s))
+	head, tail, more := strings.Cut(s, "-")
+	if to, ok := aliases[head]; ok {
+		head = to
+	}
+	if more {
+		return head + "-" + tail
+	}
+	return head
+}
+
+// Validate checks that r is in canonical form.
+func (r Region) Validate() error {
+	return validateID(string(r), MaxRegion, 4, ErrRegion, `two or three capital letters, then up to three parts of A-Z and 0-9 after "-", like XA or CN-31`)
+}
+
+// Validate checks that a is in canonical form.
+func (a Area) Validate() error {
+	if err := validateID(string(a), MaxArea, 8, ErrArea, `a region id, then finer parts of A-Z and 0-9 after "-", like CN-31-0115`); err != nil {
+		return err
+	}
+	if short := trimFill(string(a)); short != string(a) {
+		return fmt.Errorf("%w: %q; write %s", ErrArea, string(a), short)
+	}
+	return nil
+}
+
+func validateID(s string, maxLen, maxParts int, sentinel error, form string) error {
+	if len(s) > maxLen {
+		return fmt.Errorf("%w: %d bytes, at most %d", sentinel, len(s), maxLen)
+	}
+	parts := strings.Split(s, "-")
+	bad := len(parts) > maxParts || len(parts[0]) < 2 || len(parts[0]) > 3
+	for i, p := range parts {
+		if p == "" || len(p) > 12 {
+			bad = true
+		}
+		for _, c := range []byte(p) {
+			if !(c >= 'A' && c <= 'Z' || i > 0 && c >= '0' && c <= '9') {
+				bad = true
+			}
+		}
+	}
+	if bad {
+		return fmt.Errorf("%w: %q; want %s", sentinel, s, form)
+	}
+	if _, alias := aliases[parts[0]]; alias {
+		return fmt.Errorf("%w: %q; write %s", sentinel, s, canonical(s))
+	}
+	return nil
+}
+
+func digits(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Ancestors returns the area itself and every area that covers it, the finest
+// first: `CN-31-0115` gives itself, `CN-31-01` (GB/T 2260 numbers prefectures
+// with two digits and counties with two more), `CN-31` and `CN`.
+func (a Area) Ancestors() []Area {
+	var out []Area
+	for s := string(a); ; {
+		out = append(out, Area(s))
+		cut := strings.LastIndexByte(s, '-')
+		if cut < 0 {
+			return out
+		}
+		last := s[cut+1:]
+		if strings.HasPrefix(s, "CN-") && strings.Count(s, "-") == 2 && len(last) == 4 && digits(last) {
+			s = s[:len(s)-2]
+			continue
+		}
+		s = s[:cut]
+	}
+}
+
+// Covers reports whether b lies in a, or is a.
+func (a Area) Covers(b Area) bool {
+	for _, c := range b.Ancestors() {
+		if a == c {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,175 @@
+package statement_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"concordat/ledger/statement"
+)
+
+// checkIdentity checks S1 and S2 on bytes that Parse took: what it decoded,
+// signed anew, gives the same bytes but for kid and signature, and the hash is
+// of the bytes.
+func checkIdentity(t interface{ Fatalf(string, ...any) }, raw []byte, u *statement.Unverified) {
+	again, err := statement.Sign(u.Statement(), keyXA)
+	if err != nil {
+		t.Fatalf("Parse took what Sign does not: %v\n%x", err, raw)
+	}
+	kid := bytes.Index(raw, []byte(statement.ContentType)) + len(statement.ContentType) + len("\x04\x48")
+	id := u.KeyID()
+	want := bytes.Clone(again.Raw()[:len(again.Raw())-ed25519.SignatureSize])
+	copy(want[kid:], id[:])
+	if !bytes.Equal(want, raw[:len(raw)-ed25519.SignatureSize]) {
+		t.Fatalf("Parse took\n%x\nwhich Sign would write\n%x", raw, want)
+	}
+	if !bytes.Equal(u.Raw(), raw) {
+		t.Fatalf("Raw gives other bytes than were parsed")
+	}
+}
+
+func drawStatement(t *rapid.T) statement.Statement {
+	text := func(most int) *rapid.Generator[string] {
+		return rapid.StringMatching(`[a-zA-Zäé漢 "\\<&]{0,40}`).Filter(func(s string) bool { return len(s) <= most })
+	}
+	region := rapid.StringMatching(`(DE|XA|CN|DEU)(-[A-Z0-9]{1,4}){0,3}`)
+	when := rapid.Int64Range(1, statement.MaxTime-1)
+	maybe := rapid.OneOf(rapid.Just(int64(0)), when)
+	kinds := func() []statement.CodeKind {
+		var out []statement.CodeKind
+		for _, k := range statement.CodeKinds {
+			if rapid.Bool().Draw(t, string(k)) {
+				out = append(out, k)
+			}
+		}
+		return out
+	}
+	window := func() (statement.Time, statement.Time) {
+		from, until := statement.Time(maybe.Draw(t, "from")), statement.Time(maybe.Draw(t, "until"))
+		if until != 0 && until <= from {
+			until = from + 1
+		}
+		return from, until
+	}
+	var thumb statement.Thumbprint
+	copy(thumb[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "thumbprint"))
+	batch := func() statement.Batch {
+		b := statement.Batch{HashType: rapid.SampledFrom(statement.HashTypes).Draw(t, "type"), Count: rapid.Uint64Range(1, statement.MaxBatchHashes).Draw(t, "count"),
+			Expires: statement.Time(when.Draw(t, "expires")), Reason: "r" + text(900).Draw(t, "reason")}
+		copy(b.Digest[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
+		return b
+	}
+	risk := func() statement.RiskLevel {
+		r := statement.RiskLevel{Area: statement.Area(rapid.StringMatching(`(DE|XA)(-[A-Z0-9]{1,4}){0,5}`).Draw(t, "area")),
+			Scheme: rapid.StringMatching(`[a-z0-9.-]{1,32}`).Draw(t, "scheme"), Level: rapid.StringMatching(`[a-z0-9.-]{1,32}`).Draw(t, "level"),
+			Lookback: rapid.Uint64Range(0, statement.MaxLookback).Draw(t, "look-back"), Refuse: rapid.Bool().Draw(t, "refuse"), LegalRef: text(500).Draw(t, "legal")}
+		r.From, r.Until = window()
+		if r.From == 0 {
+			r.From = 1
+			if r.Until != 0 {
+				r.Until++
+			}
+		}
+		return r
+	}
+	terms := func() statement.Terms {
+		x := statement.Terms{Region: statement.Region(region.Draw(t, "region")), Kinds: kinds(), Reason: text(1000).Draw(t, "reason")}
+		x.From, x.Until = window()
+		return x
+	}
+	s := statement.Statement{Issuer: statement.Region(region.Draw(t, "issuer")), IssuedAt: statement.Time(maybe.Draw(t, "issued at")), Revision: rapid.Uint64Min(1).Draw(t, "revision")}
+	copy(s.Network[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "network"))
+	switch rapid.SampledFrom(statement.Kinds()).Draw(t, "kind") {
+	case statement.IssuerKeyRegister:
+		b := &statement.RegisterKey{PublicKey: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "key"), KeyID: rapid.SliceOfN(rapid.Byte(), 1, 64).Draw(t, "key id"), Kinds: kinds()}
+		if c := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "certificate"); len(c) > 0 {
+			b.Certificate = c
+		}
+		b.ValidFrom, b.ValidUntil = window()
+		s.Body = b
+	case statement.IssuerKeyRetire:
+		s.Body = &statement.RetireKey{Key: thumb, At: statement.Time(when.Draw(t, "at"))}
+	case statement.IssuerKeyCompromise:
+		s.Body = &statement.CompromiseKey{Key: thumb, Since: statement.Time(when.Draw(t, "since")), SpareEarlier: rapid.Bool().Draw(t, "spare"), Reason: text(1000).Draw(t, "reason")}
+	case statement.RevocationAdd:
+		s.Body, s.Revision = &statement.Revoke{Batch: batch()}, 0
+	case statement.RevocationUndo:
+		s.Body, s.Revision = &statement.Reinstate{Batch: batch()}, 0
+	case statement.RiskDeclare:
+		s.Body = &statement.DeclareRisk{RiskLevel: risk()}
+	case statement.RiskChange:
+		s.Body = &statement.ChangeRisk{RiskLevel: risk()}
+	case statement.RiskLift:
+		r := risk()
+		s.Body = &statement.LiftRisk{Area: r.Area, Scheme: r.Scheme, At: r.From, Reason: r.LegalRef}
+	case statement.RecognitionGrant:
+		s.Body = &statement.Grant{Terms: terms()}
+	case statement.RecognitionChange:
+		s.Body = &statement.ChangeGrant{Terms: terms()}
+	case statement.RecognitionSuspend:
+		x := terms()
+		s.Body = &statement.Suspend{Region: x.Region, Kinds: x.Kinds, From: x.From, Until: x.Until, Reason: "r"}
+	case statement.RecognitionWithdraw:
+		x := terms()
+		s.Body = &statement.Withdraw{Region: x.Region, Reason: x.Reason}
+	}
+	return s
+}
+
+// Whatever can be said is signed, read back the same, verified by its key and by no other.
+func TestRoundTrip(t *testing.T) {
+	other := public(testKey("another"))
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawStatement(t)
+		v, err := statement.Sign(s, keyXA)
+		if err != nil {
+			t.Fatalf("Sign: %v", err)
+		}
+		u, err := statement.Parse(v.Raw())
+		if err != nil {
+			t.Fatalf("Parse: %v", err)
+		}
+		if !reflect.DeepEqual(u.Statement(), s) {
+			t.Fatalf("said %+v, read %+v", s, u.Statement())
+		}
+		checkIdentity(t, v.Raw(), u)
+		if v, err := u.Verify(public(keyXA)); err != nil || v.Hash() != u.Hash() {
+			t.Fatalf("Verify: %v", err)
+		}
+		if _, err := u.Verify(other); !errors.Is(err, statement.ErrSignature) {
+			t.Fatalf("Verify with another key: %v", err)
+		}
+	})
+}
+
+// FuzzParse hands over whatever it likes: Parse does not panic, its errors are
+// its own, and what it takes is the one encoding of what it says.
+func FuzzParse(f *testing.F) {
+	for _, s := range samples() {
+		f.Add(sign(f, s.Statement, keyXA).Raw())
+	}
+	f.Add([]byte{0xd2, 0x84})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		u, err := statement.Parse(raw)
+		if err != nil {
+			if !errors.Is(err, statement.ErrMalformed) && !errors.Is(err, statement.ErrInvalid) {
+				t.Fatalf("an error of no name: %v", err)
+			}
+			return
+		}
+		checkIdentity(t, raw, u)
+		s := u.Statement()
+		if s.Words() == "" {
+			t.Fatal("no words for it")
+		}
+		_, alone := u.Verify(public(keyXA))
+		_, checked := statement.NewChecker(1).Verify(u, public(keyXA))
+		if (alone == nil) != (checked == nil) {
+			t.Fatalf("alone %v, checked %v", alone, checked)
+		}
+	})
+}

@@ -1,0 +1,94 @@
+package statement_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"testing"
+
+	"concordat/ledger/statement"
+)
+
+// testKey gives the same key for the same name, always.
+func testKey(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("concordat test key " + name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+
+var (
+	keyXA   = testKey("XA")
+	network = statement.NetworkID(sha256.Sum256([]byte("a genesis file")))
+	thumb   = statement.Thumbprint(sha256.Sum256([]byte("a certificate")))
+)
+
+const (
+	june = statement.Time(1_622_505_600) // 2021-06-01T00:00:00Z
+	july = statement.Time(1_625_097_600) // 2021-07-01T00:00:00Z
+)
+
+// attachment is the one that the samples of revocation describe.
+var attachment = statement.NewAttachment([]statement.RevocationHash{{0xbb}, {0xaa, 1}, {0xaa}})
+
+type sample struct {
+	name string
+	statement.Statement
+}
+
+// samples has every kind, each once with all its fields and, where some may be
+// left out, once without.
+func samples() []sample {
+	batch := statement.NewBatch(statement.HashUCI, attachment, july, "issued in error")
+	of := func(name string, revision uint64, b statement.Body) sample {
+		return sample{name, statement.Statement{Issuer: "XA", Network: network, Revision: revision, IssuedAt: june, Body: b}}
+	}
+	risk := statement.RiskLevel{Area: "CN-31-0115", Scheme: "default", Level: "high", From: june, Until: july,
+		Lookback: 14, Refuse: true, LegalRef: "Ordinance 7 §2"}
+	terms := statement.Terms{Region: "XB", Kinds: []statement.CodeKind{statement.Vaccination, statement.Test},
+		From: june, Until: july, Reason: "agreement of May"}
+	return []sample{
+		of("issuer-key.register", 1, &statement.RegisterKey{PublicKey: []byte("a public key in DER"), KeyID: []byte("8 bytes!"),
+			Certificate: []byte("a certificate in DER"), Kinds: []statement.CodeKind{statement.Recovery}, ValidFrom: june, ValidUntil: july}),
+		of("issuer-key.register-least", 1, &statement.RegisterKey{PublicKey: []byte("a public key in DER"), KeyID: []byte{0}}),
+		of("issuer-key.retire", 2, &statement.RetireKey{Key: thumb, At: july}),
+		of("issuer-key.compromise", 3, &statement.CompromiseKey{Key: thumb, Since: june, SpareEarlier: true, Reason: "stolen"}),
+		of("issuer-key.compromise-least", 3, &statement.CompromiseKey{Key: thumb, Since: june}),
+		of("revocation.add", 0, &statement.Revoke{Batch: batch}),
+		of("revocation.undo", 0, &statement.Reinstate{Batch: batch}),
+		of("risk-area.declare", 1, &statement.DeclareRisk{RiskLevel: risk}),
+		of("risk-area.declare-least", 1, &statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "XB", Scheme: "default", Level: "low", From: june}}),
+		of("risk-area.change", 24, &statement.ChangeRisk{RiskLevel: risk}),
+		of("risk-area.lift", 256, &statement.LiftRisk{Area: "CN-31-0115", Scheme: "default", At: july, Reason: "no new cases"}),
+		of("recognition.grant", 1, &statement.Grant{Terms: terms}),
+		of("recognition.grant-least", 1, &statement.Grant{Terms: statement.Terms{Region: "XB"}}),
+		of("recognition.change", 65_536, &statement.ChangeGrant{Terms: terms}),
+		of("recognition.suspend", 1<<32, &statement.Suspend{Region: "XB", Kinds: []statement.CodeKind{statement.Health, statement.Itinerary},
+			From: june, Until: july, Reason: "reading « errors »"}),
+		of("recognition.withdraw", 1<<64-1, &statement.Withdraw{Region: "XB", Reason: "ended"}),
+	}
+}
+
+func sign(t testing.TB, s statement.Statement, key ed25519.PrivateKey) *statement.Verified {
+	t.Helper()
+	v, err := statement.Sign(s, key)
+	if err != nil {
+		t.Fatalf("Sign: %v", err)
+	}
+	return v
+}
+
+func grant(t testing.TB) *statement.Verified {
+	t.Helper()
+	return sign(t, statement.Statement{Issuer: "XA", Network: network, Revision: 1, IssuedAt: june,
+		Body: &statement.Grant{Terms: statement.Terms{Region: "XB"}}}, keyXA)
+}
+
+// replaceOnce fails the test unless old stands in b exactly once: a mutation that misses tests nothing.
+func replaceOnce(t testing.TB, b, old, with []byte) []byte {
+	t.Helper()
+	if n := bytes.Count(b, old); n != 1 {
+		t.Fatalf("%x stands %d times in %x", old, n, b)
+	}
+	return bytes.Replace(b, old, with, 1)
+}

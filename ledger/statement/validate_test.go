@@ -1,0 +1,155 @@
+package statement_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+
+	"concordat/ledger/statement"
+)
+
+// Every bound of limits.go: the last that is taken, and the first that is not.
+func TestBounds(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	bytesOf := func(n int) []byte { return make([]byte, n) }
+	batch := statement.NewBatch(statement.HashUCI, attachment, july, "r")
+	risk := statement.RiskLevel{Area: "XB", Scheme: "default", Level: "high", From: june}
+	type body = statement.Body
+	for _, c := range []struct {
+		name      string
+		good, bad body
+	}{
+		{"public key", &statement.RegisterKey{PublicKey: bytesOf(statement.MaxPublicKey), KeyID: bytesOf(1)}, &statement.RegisterKey{PublicKey: bytesOf(statement.MaxPublicKey + 1), KeyID: bytesOf(1)}},
+		{"no public key", &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(1)}, &statement.RegisterKey{KeyID: bytesOf(1)}},
+		{"key id", &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(statement.MaxKeyID)}, &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(statement.MaxKeyID + 1)}},
+		{"certificate", &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(1), Certificate: bytesOf(statement.MaxCertificate)}, &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(1), Certificate: bytesOf(statement.MaxCertificate + 1)}},
+		{"window of a key", &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(1), ValidFrom: june, ValidUntil: june + 1}, &statement.RegisterKey{PublicKey: bytesOf(1), KeyID: bytesOf(1), ValidFrom: june, ValidUntil: june}},
+		{"time of retirement", &statement.RetireKey{At: statement.MaxTime}, &statement.RetireKey{At: statement.MaxTime + 1}},
+		{"no time of retirement", &statement.RetireKey{At: 1}, &statement.RetireKey{}},
+		{"since", &statement.CompromiseKey{Since: 1}, &statement.CompromiseKey{}},
+		{"reason of a compromise", &statement.CompromiseKey{Since: 1, Reason: long(statement.MaxReason)}, &statement.CompromiseKey{Since: 1, Reason: long(statement.MaxReason + 1)}},
+		{"hash type", &statement.Revoke{Batch: batch}, &statement.Revoke{Batch: with(batch, func(b *statement.Batch) { b.HashType = "md5" })}},
+		{"no hashes", &statement.Revoke{Batch: batch}, &statement.Revoke{Batch: with(batch, func(b *statement.Batch) { b.Count = 0 })}},
+		{"no expiry", &statement.Revoke{Batch: batch}, &statement.Revoke{Batch: with(batch, func(b *statement.Batch) { b.Expires = 0 })}},
+		{"no reason to revoke", &statement.Revoke{Batch: batch}, &statement.Revoke{Batch: with(batch, func(b *statement.Batch) { b.Reason = "" })}},
+		{"no reason to undo", &statement.Reinstate{Batch: batch}, &statement.Reinstate{Batch: with(batch, func(b *statement.Batch) { b.Reason = "" })}},
+		{"look-back", &statement.DeclareRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.Lookback = statement.MaxLookback })}, &statement.DeclareRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.Lookback = statement.MaxLookback + 1 })}},
+		{"level", &statement.ChangeRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.Level = "dark-red" })}, &statement.ChangeRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.Level = "Dark red" })}},
+		{"long level", &statement.ChangeRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.Level = long(statement.MaxLevel) })}, &statement.ChangeRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.Level = long(statement.MaxLevel + 1) })}},
+		{"scheme", &statement.LiftRisk{Area: "XB", Scheme: "ecdc-2021.1", At: 1}, &statement.LiftRisk{Area: "XB", Scheme: "", At: 1}},
+		{"scheme with a slash", &statement.LiftRisk{Area: "XB", Scheme: "a", At: 1}, &statement.LiftRisk{Area: "XB", Scheme: "a/b", At: 1}},
+		{"area", &statement.LiftRisk{Area: "XB", Scheme: "a", At: 1}, &statement.LiftRisk{Area: "xb", Scheme: "a", At: 1}},
+		{"from of a risk", &statement.DeclareRisk{RiskLevel: risk}, &statement.DeclareRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.From = 0 })}},
+		{"legal reference", &statement.DeclareRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.LegalRef = long(statement.MaxLegalRef) })}, &statement.DeclareRisk{RiskLevel: with(risk, func(r *statement.RiskLevel) { r.LegalRef = long(statement.MaxLegalRef + 1) })}},
+		{"kind of code", &statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: statement.CodeKinds}}, &statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: []statement.CodeKind{"passport"}}}},
+		{"region", &statement.ChangeGrant{Terms: statement.Terms{Region: "XB"}}, &statement.ChangeGrant{Terms: statement.Terms{Region: "EL"}}},
+		{"reason to suspend", &statement.Suspend{Region: "XB", Reason: "r"}, &statement.Suspend{Region: "XB"}},
+		{"lines", &statement.Withdraw{Region: "XB", Reason: "two\nlines"}, &statement.Withdraw{Region: "XB", Reason: "two\rlines"}},
+		{"terminal control", &statement.Withdraw{Region: "XB", Reason: "résumé"}, &statement.Withdraw{Region: "XB", Reason: "\x1b[2J"}},
+		{"C1 control", &statement.Withdraw{Region: "XB", Reason: "\u00a0"}, &statement.Withdraw{Region: "XB", Reason: "\u009b2J"}},
+		{"text turned round", &statement.Withdraw{Region: "XB", Reason: "בטל"}, &statement.Withdraw{Region: "XB", Reason: "\u202edetnarg"}},
+		{"text that is not UTF-8", &statement.Withdraw{Region: "XB", Reason: "r"}, &statement.Withdraw{Region: "XB", Reason: "\xff"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			revision := uint64(1)
+			if !c.good.Kind().HasRevision() {
+				revision = 0
+			}
+			s := statement.Statement{Issuer: "XA", Network: network, Revision: revision, Body: c.good}
+			if _, err := statement.Sign(s, keyXA); err != nil {
+				t.Errorf("the last that is good: %v", err)
+			}
+			s.Body = c.bad
+			if _, err := statement.Sign(s, keyXA); !errors.Is(err, statement.ErrInvalid) {
+				t.Errorf("the first that is bad: got %v, want ErrInvalid", err)
+			}
+		})
+	}
+}
+
+func with[T any](v T, change func(*T)) T {
+	change(&v)
+	return v
+}
+
+func TestStatementBounds(t *testing.T) {
+	good := statement.Statement{Issuer: "XA", Network: network, Revision: 1, Body: &statement.Withdraw{Region: "XB"}}
+	for name, bad := range map[string]statement.Statement{
+		"issuer":      with(good, func(s *statement.Statement) { s.Issuer = "UK" }),
+		"no revision": with(good, func(s *statement.Statement) { s.Revision = 0 }),
+		"time":        with(good, func(s *statement.Statement) { s.IssuedAt = -1 }),
+		"a revision for a kind without": with(good, func(s *statement.Statement) {
+			s.Body = &statement.Revoke{Batch: statement.NewBatch(statement.HashUCI, attachment, july, "r")}
+		}),
+	} {
+		if _, err := statement.Sign(bad, keyXA); !errors.Is(err, statement.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+	if _, err := statement.Sign(good, keyXA); err != nil {
+		t.Error(err)
+	}
+	if _, err := statement.Sign(good, keyXA[:31]); !errors.Is(err, statement.ErrKey) {
+		t.Errorf("with 31 bytes of a key: got %v, want ErrKey", err)
+	}
+	if _, err := statement.Sign(with(good, func(s *statement.Statement) { s.Body = nil }), keyXA); !errors.Is(err, statement.ErrInvalid) {
+		t.Error("signed nothing")
+	}
+}
+
+// The longest statement of each sort is far below the limit of a tile's entry.
+func TestLargestFits(t *testing.T) {
+	v := sign(t, statement.Statement{Issuer: "XAA-ABCDEFGH-ABCDEFGH-ABCDEFGH", Network: network, Revision: 1<<64 - 1, IssuedAt: statement.MaxTime,
+		Body: &statement.RegisterKey{PublicKey: make([]byte, statement.MaxPublicKey), KeyID: make([]byte, statement.MaxKeyID),
+			Certificate: make([]byte, statement.MaxCertificate), Kinds: statement.CodeKinds, ValidFrom: 1, ValidUntil: statement.MaxTime}}, keyXA)
+	if n := len(v.Raw()); n > statement.MaxSize/4 {
+		t.Errorf("a statement of %d bytes", n)
+	}
+}
+
+// CheckKey is advice before signing: the key parses, and is the certificate's.
+func TestCheckKey(t *testing.T) {
+	one, other := newCertificate(t), newCertificate(t)
+	good := statement.RegisterKey{PublicKey: one.RawSubjectPublicKeyInfo, KeyID: []byte("k"), Certificate: one.Raw}
+	if err := good.CheckKey(); err != nil {
+		t.Error(err)
+	}
+	for name, bad := range map[string]statement.RegisterKey{
+		"key that does not parse":         with(good, func(b *statement.RegisterKey) { b.PublicKey = []byte("no key") }),
+		"certificate that does not parse": with(good, func(b *statement.RegisterKey) { b.Certificate = []byte("none") }),
+		"key of another certificate":      with(good, func(b *statement.RegisterKey) { b.PublicKey = other.RawSubjectPublicKeyInfo }),
+	} {
+		if err := bad.CheckKey(); !errors.Is(err, statement.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if good.Thumbprint() == (&statement.RegisterKey{PublicKey: good.PublicKey}).Thumbprint() {
+		t.Error("the thumbprint does not depend on the certificate")
+	}
+}
+
+func newCertificate(t *testing.T) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}},
+		&x509.Certificate{SerialNumber: big.NewInt(1)}, key.Public(), key)
+	must(t, err)
+	c, err := x509.ParseCertificate(der)
+	must(t, err)
+	return c
+}
+
+func TestSortKinds(t *testing.T) {
+	got := statement.SortKinds([]statement.CodeKind{statement.Itinerary, statement.Vaccination, statement.Itinerary, statement.Test})
+	g := statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: got}}
+	if err := g.Validate(); err != nil || len(got) != 3 {
+		t.Errorf("SortKinds gives %v: %v", got, err)
+	}
+}

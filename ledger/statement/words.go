@@ -1,0 +1,114 @@
+package statement
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Words says the statement in one sentence, for a person who must decide
+// whether to sign it, or who reads the log.
+func (s *Statement) Words() string {
+	by := string(s.Issuer)
+	switch b := s.Body.(type) {
+	case *RegisterKey:
+		return fmt.Sprintf("%s registers issuer key %.16s for %s%s", by, b.Thumbprint(), kindsInWords(b.Kinds), windowInWords(b.ValidFrom, b.ValidUntil))
+	case *RetireKey:
+		return fmt.Sprintf("%s retires issuer key %.16s: codes issued after %s are not good", by, b.Key, b.At)
+	case *CompromiseKey:
+		spared := "all its codes are refused"
+		if b.SpareEarlier {
+			spared = "codes issued before then stay good"
+		}
+		return fmt.Sprintf("%s declares issuer key %.16s compromised since %s: %s%s", by, b.Key, b.Since, spared, because(b.Reason))
+	case *Revoke:
+		return fmt.Sprintf("%s revokes %d codes by %s hash until %s%s", by, b.Count, b.HashType, b.Expires, because(b.Reason))
+	case *Reinstate:
+		return fmt.Sprintf("%s reinstates %d codes by %s hash%s", by, b.Count, b.HashType, because(b.Reason))
+	case *DeclareRisk:
+		return by + " declares " + b.words()
+	case *ChangeRisk:
+		return by + " changes " + b.words()
+	case *LiftRisk:
+		return fmt.Sprintf("%s lifts its word on area %s (scheme %s) as of %s%s", by, b.Area, b.Scheme, b.At, because(b.Reason))
+	case *Grant:
+		return fmt.Sprintf("%s recognises codes of %s", by, b.words())
+	case *ChangeGrant:
+		return fmt.Sprintf("%s changes its recognition of codes of %s", by, b.words())
+	case *Suspend:
+		return fmt.Sprintf("%s suspends its recognition of codes of %s for %s%s%s", by, b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), because(b.Reason))
+	case *Withdraw:
+		return fmt.Sprintf("%s withdraws its recognition of codes of %s%s", by, b.Region, because(b.Reason))
+	}
+	return fmt.Sprintf("%s says a %s", by, s.Kind())
+}
+
+func (b *RiskLevel) words() string {
+	effect := "noted on a check"
+	if b.Refuse {
+		effect = "refused"
+	}
+	legal := ""
+	if b.LegalRef != "" {
+		legal = fmt.Sprintf(" (%q)", b.LegalRef)
+	}
+	return fmt.Sprintf("area %s at level %s of scheme %s%s: a stay within %d days before a check is %s%s",
+		b.Area, b.Level, b.Scheme, windowInWords(b.From, b.Until), b.Lookback, effect, legal)
+}
+
+func (b *Terms) words() string {
+	return fmt.Sprintf("%s for %s%s%s", b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), because(b.Reason))
+}
+
+func kindsInWords(kinds []CodeKind) string {
+	if len(kinds) == 0 {
+		return "all kinds of code"
+	}
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
+
+func windowInWords(from, until Time) string {
+	var s string
+	if from != 0 {
+		s += " from " + from.String()
+	}
+	if until != 0 {
+		s += " until " + until.String()
+	}
+	return s
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return fmt.Sprintf(", because: %q", reason)
+}
+
+// String gives RFC 3339 in UTC; "-" where no time is given.
+func (t Time) String() string {
+	if t == 0 {
+		return "-"
+	}
+	return t.Time().Format(time.RFC3339)
+}
+
+// Time gives t in UTC; the zero time where none is given.
+func (t Time) Time() time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(t), 0).UTC()
+}
+
+// TimeOf cuts a time to whole seconds. The zero time gives "not given".
+func TimeOf(t time.Time) Time {
+	if t.IsZero() {
+		return 0
+	}
+	return Time(t.Unix())
+}

@@ -1,0 +1,238 @@
+package recognition
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+
+	"concordat/healthcode"
+	"concordat/ledger/state"
+	"concordat/ledger/statement"
+)
+
+// registration is a registered key that verifies the code, and what follows
+// for the code if it is judged under it.
+type registration struct {
+	key      state.IssuerKey
+	verified *healthcode.Verified
+	findings findings
+}
+
+// verdict is what one code came to.
+type verdict struct {
+	report   CodeReport
+	verified *healthcode.Verified // nil: no registered key verifies it
+}
+
+// code judges one code, but for its itinerary.
+func (j *judge) code(f *findings, c Code) (verdict, error) {
+	if c.Err != nil || c.Unverified == nil {
+		f.add(CodeUnreadable, nil, "The code cannot be read: %s.", cause(c.Err))
+		f.reasons[len(f.reasons)-1].Detail = healthcode.Name(c.Err)
+		return verdict{}, nil
+	}
+	kid := c.Unverified.KeyID()
+	v := verdict{report: CodeReport{Format: c.Unverified.Format(), Key: keyID(kid)}}
+	if len(kid) == 0 {
+		f.add(IssuerUnknown, nil, "The code does not name its key, so its issuer cannot be found.")
+		return v, nil
+	}
+	keys, err := j.state.IssuerKeysByKID(kid)
+	if err != nil {
+		return v, fmt.Errorf("reading the keys with id %s: %w", keyID(kid), err)
+	}
+	if len(keys) == 0 {
+		f.add(IssuerUnknown, nil, "No authority has registered a key with the id %s.", keyID(kid))
+		return v, nil
+	}
+	verifying := j.verify(f, c.Unverified, keys)
+	if len(verifying) == 0 {
+		return v, nil
+	}
+	best, err := j.best(c, verifying)
+	if err != nil {
+		return v, err
+	}
+	for _, r := range best.findings.reasons {
+		r.Code = f.code
+		f.reasons = append(f.reasons, r)
+	}
+	v.verified = best.verified
+	v.report.fill(best)
+	return v, nil
+}
+
+// verify tries every key once, and gives the registrations of those that made
+// the signature. Where none did, f says so.
+func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.IssuerKey) []*registration {
+	slices.SortStableFunc(keys, byRegion)
+	var (
+		verifying  []*registration
+		tried      = make(map[string]*healthcode.Verified, len(keys)) // by public key; nil: did not verify
+		unreadable *state.IssuerKey
+		unsuitable *state.IssuerKey
+		why        error
+	)
+	for _, k := range keys {
+		v, known := tried[string(k.PublicKey)]
+		if !known {
+			public, err := j.keys.publicKey(k.PublicKey)
+			if err != nil {
+				if unreadable == nil {
+					unreadable = &k
+				}
+				continue
+			}
+			if v, err = u.Verify(public); errors.Is(err, healthcode.ErrKeyUnsuitable) && unsuitable == nil {
+				unsuitable, why = &k, err
+			}
+			tried[string(k.PublicKey)] = v
+		}
+		if v != nil {
+			verifying = append(verifying, &registration{key: k, verified: v})
+		}
+	}
+	switch only := len(keys) == 1; {
+	case len(verifying) > 0:
+	case unreadable != nil:
+		f.add(KeyUnreadable, at(unreadable.RegisteredAt), "The key %s that %s registered cannot be read by this program, so the signature cannot be checked.", keyID(unreadable.KeyID), unreadable.Region)
+	case only && unsuitable != nil:
+		f.add(KeyUnsuitable, at(unsuitable.RegisteredAt), "The key %s that %s registered cannot have made the signature: %s.", keyID(unsuitable.KeyID), unsuitable.Region, why)
+	case only:
+		f.add(SignatureInvalid, at(keys[0].RegisteredAt), "The signature was not made by the key %s that %s registered.", keyID(keys[0].KeyID), keys[0].Region)
+	default:
+		f.add(SignatureInvalid, nil, "The signature was made by none of the %d keys that are registered with the id %s.", len(keys), keyID(u.KeyID()))
+	}
+	return verifying
+}
+
+// best judges the code under each registration and gives the one under which
+// it fares best (W1). Among equals it takes the one with the least against it,
+// then the one that the code names, then the verifying region's own, then the
+// first by region and thumbprint.
+func (j *judge) best(c Code, verifying []*registration) (*registration, error) {
+	said, err := j.revocations(verifying[0].verified)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range verifying {
+		if err := j.registration(r, said); err != nil {
+			return nil, err
+		}
+	}
+	stale := j.query.Knowledge.stale()
+	rank := func(r *registration) [4]int {
+		merit := map[Outcome]int{Recognized: 0, Undetermined: 1, Refused: 2}[outcome(r.findings.reasons, stale)]
+		return [4]int{merit, r.findings.count(Against), truth(!namesRegion(r.verified, r.key.Region)), truth(r.key.Region != j.query.Region)}
+	}
+	best := slices.MinFunc(verifying, func(a, b *registration) int {
+		x, y := rank(a), rank(b)
+		return slices.Compare(x[:], y[:])
+	})
+	for _, r := range verifying {
+		if r != best {
+			best.findings.add(AlsoRegistered, at(r.key.RegisteredAt), "%s has registered a key that verifies the code, too; judged as %s's it fares no better.", r.key.Region, r.key.Region)
+		}
+	}
+	return best, nil
+}
+
+// registration judges a code that a registered key verifies, in the order of judgement.
+func (j *judge) registration(r *registration, said []said) error {
+	f, k, v := &r.findings, &r.key, r.verified
+	f.add(KeyRegistered, at(k.RegisteredAt), "%s has registered the key %s for %s.", k.Region, keyID(k.KeyID), kindsOf(k.Kinds))
+	if named, differs := otherRegion(v, k.Region); differs {
+		f.add(IssuerDiffers, at(k.RegisteredAt), "The code names %s as its issuer, but its key is %s's; the key decides.", named, k.Region)
+	}
+	if err := j.key(f, k, v); err != nil {
+		return err
+	}
+	f.add(SignatureValid, nil, "The signature is good.")
+	j.time(f, v)
+	j.revoked(f, k.Region, said)
+	return j.recognised(f, k.Region, statement.CodeKind(v.Kind()))
+}
+
+// time judges what the code says of its own time (T1).
+func (j *judge) time(f *findings, v *healthcode.Verified) {
+	now := j.query.At
+	good := true
+	if t := v.IssuedAt(); t.After(now) {
+		good = false
+		f.add(CodeNotYetValid, nil, "The code was issued at %s, after the time asked about, %s.", stamp(t), stamp(now))
+	}
+	if t := v.NotBefore(); t.After(now) {
+		good = false
+		f.add(CodeNotYetValid, nil, "The code counts from %s on, after the time asked about, %s.", stamp(t), stamp(now))
+	}
+	expires := v.ExpiresAt()
+	if !expires.IsZero() && now.After(expires) {
+		good = false
+		f.add(CodeExpired, nil, "The code expired at %s, before the time asked about, %s.", stamp(expires), stamp(now))
+	}
+	switch {
+	case !good:
+	case expires.IsZero():
+		f.add(InTime, nil, "The code names no end.")
+	default:
+		f.add(InTime, nil, "The code counts until %s.", stamp(expires))
+	}
+}
+
+// fill puts what a verified code says into its report.
+func (c *CodeReport) fill(r *registration) {
+	c.Kind = r.verified.Kind()
+	c.Region = r.key.Region
+	c.Thumbprint = r.key.Thumbprint.String()
+	c.Fields = Fields(r.verified.Fields())
+	if t := r.verified.IssuedAt(); !t.IsZero() {
+		c.IssuedAt = &t
+	}
+	if t := r.verified.ExpiresAt(); !t.IsZero() {
+		c.ExpiresAt = &t
+	}
+}
+
+// otherRegion gives the region that the code names as its issuer, and whether
+// it is another than the key's. A name that is no region id (a ministry's)
+// names none; a region and a part of it do not differ.
+func otherRegion(v *healthcode.Verified, key statement.Region) (statement.Region, bool) {
+	named, err := statement.ParseRegion(v.Issuer())
+	if err != nil {
+		return "", false
+	}
+	a, b := statement.Area(named), statement.Area(key)
+	return named, !a.Covers(b) && !b.Covers(a)
+}
+
+// namesRegion reports whether the code names exactly this region as its issuer.
+func namesRegion(v *healthcode.Verified, r statement.Region) bool {
+	named, err := statement.ParseRegion(v.Issuer())
+	return err == nil && named == r
+}
+
+// byRegion orders registrations.
+func byRegion(a, b state.IssuerKey) int {
+	return cmp.Or(cmp.Compare(a.Region, b.Region), bytes.Compare(a.Thumbprint[:], b.Thumbprint[:]))
+}
+
+// keyID writes a key id as trust lists do.
+func keyID(kid []byte) string { return base64.StdEncoding.EncodeToString(kid) }
+
+// cause is an error in the words of a sentence.
+func cause(err error) string {
+	if err == nil {
+		return "there is none"
+	}
+	return err.Error()
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,82 @@
+package recognition
+
+import "time"
+
+// Decide judges the codes that a person shows, and an itinerary, for a region
+// at a time. It returns an error only if the state cannot be read; then there
+// is no answer at all. It takes the query as valid: see Query.Validate.
+func Decide(codes []Code, q Query, s State) (Decision, error) {
+	return decide(codes, q, s, nil)
+}
+
+// Decider decides as Decide does, and remembers issuers' keys as parsed. It is
+// safe for concurrent use.
+type Decider struct{ keys *keyCache }
+
+// NewDecider makes a Decider that remembers about as many keys.
+func NewDecider(keys int) *Decider { return &Decider{newKeyCache(keys)} }
+
+// Decide is the function Decide.
+func (d *Decider) Decide(codes []Code, q Query, s State) (Decision, error) {
+	return decide(codes, q, s, d.keys)
+}
+
+func decide(codes []Code, q Query, s State, keys *keyCache) (Decision, error) {
+	j := &judge{state: s, query: q, keys: keys}
+	all := findings{}
+	reports := make([]CodeReport, len(codes))
+	itineraries := []itinerary{{stays: q.Itinerary}}
+
+	if len(codes) == 0 {
+		all.add(NoCode, nil, "No code was shown.")
+	}
+	for i, c := range codes {
+		f := findings{code: &i}
+		v, err := j.code(&f, c)
+		if err != nil {
+			return Decision{}, err
+		}
+		reports[i] = v.report
+		all.reasons = append(all.reasons, f.reasons...)
+		if v.verified != nil {
+			itineraries = append(itineraries, v.itinerary(i, &all))
+		}
+	}
+	if err := j.itineraries(&all, itineraries); err != nil {
+		return Decision{}, err
+	}
+	// The region's acceptance rules are the next stage of the order: they will
+	// read the verified codes and add their reasons here.
+
+	if k := q.Knowledge; k.Age < 0 {
+		all.add(KnowledgeStale, nil, "It is not known how old the state is that this answer rests on; at most %s is allowed.", k.MaxAge)
+	} else if k.stale() {
+		all.add(KnowledgeStale, nil, "The state that this answer rests on is %s old; at most %s is allowed.", k.Age.Round(time.Millisecond), k.MaxAge)
+	}
+	return Decision{Decision: outcome(all.reasons, q.Knowledge.stale()), Reasons: all.reasons, Codes: reports}, nil
+}
+
+// outcome combines reasons by the rules D1 to D5.
+func outcome(reasons []Reason, stale bool) Outcome {
+	var against, unknown bool
+	for _, r := range reasons {
+		switch r.Effect {
+		case Against:
+			if meanings[r.Name].Final {
+				return Refused // D1
+			}
+			against = true
+		case Unknown:
+			unknown = true
+		}
+	}
+	switch {
+	case stale:
+		return Undetermined // D2
+	case against:
+		return Refused // D3
+	case unknown:
+		return Undetermined // D4
+	}
+	return Recognized // D5
+}

@@ -1,0 +1,122 @@
+package recognition
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"concordat/healthcode"
+	"concordat/ledger/statement"
+)
+
+// Outcome is the decision in one word.
+type Outcome string
+
+// The outcomes.
+const (
+	Recognized   Outcome = "recognized"
+	Refused      Outcome = "refused"
+	Undetermined Outcome = "undetermined" // what is known does not suffice; ask again, or elsewhere
+)
+
+// Effect is how a reason bears on the decision.
+type Effect string
+
+// The effects.
+const (
+	For     Effect = "for"
+	Against Effect = "against"
+	Unknown Effect = "unknown" // could not be judged; alone, it makes the decision undetermined
+	Note    Effect = "note"    // worth knowing, and without weight
+)
+
+// Decision is the answer. Its JSON is part of the answer of POST /v1/check.
+//
+// It holds what the codes say of a person (Codes[].Fields): show it to the
+// verifier who asked, never log it.
+type Decision struct {
+	Decision Outcome      `json:"decision"`
+	Reasons  []Reason     `json:"reasons"` // in the order in which they were reached
+	Codes    []CodeReport `json:"codes"`   // one for each code that was shown, in that order
+}
+
+// Reason is one thing that was found. It names no person.
+type Reason struct {
+	Name      string  `json:"name"`                // stable; one of the table Reasons
+	Message   string  `json:"message"`             // for a person
+	Effect    Effect  `json:"effect"`              // always that of the table
+	Statement *uint64 `json:"statement,omitempty"` // index of the statement that it rests on; nil: on none
+	Code      *int    `json:"code,omitempty"`      // place of the code that it is about; nil: about the whole
+	Detail    string  `json:"detail,omitempty"`    // finer stable name: for an unreadable code, healthcode.Name of the fault
+}
+
+// CodeReport is what is known of one code. All but Format and Key is empty for
+// a code that no registered key verifies: nothing that it says is believed.
+type CodeReport struct {
+	Format     healthcode.Format `json:"format,omitempty"`
+	Kind       healthcode.Kind   `json:"kind,omitempty"`
+	Region     statement.Region  `json:"region,omitempty"`     // whose key verified it
+	Key        string            `json:"key,omitempty"`        // key id that the code names, base64 as in trust lists
+	Thumbprint string            `json:"thumbprint,omitempty"` // the key's in that region, hex
+	IssuedAt   *time.Time        `json:"issuedAt,omitempty"`
+	ExpiresAt  *time.Time        `json:"expiresAt,omitempty"`
+	Fields     Fields            `json:"fields,omitempty"`
+}
+
+// Fields is what a code says, in reading order. In JSON it is one object whose
+// members keep that order.
+type Fields []healthcode.Field
+
+// MarshalJSON writes an object with the fields in their order.
+func (f Fields) MarshalJSON() ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteByte('{')
+	for i, field := range f {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		for j, text := range []string{field.Name, field.Value} {
+			if j > 0 {
+				out.WriteByte(':')
+			}
+			b, err := json.Marshal(text)
+			if err != nil {
+				return nil, fmt.Errorf("field %d of the code: %w", i, err)
+			}
+			out.Write(b)
+		}
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
+
+// UnmarshalJSON reads the object back in its order, for clients.
+func (f *Fields) UnmarshalJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	t, err := d.Token()
+	if err != nil {
+		return fmt.Errorf("fields of a code: %w", err)
+	}
+	if t == nil { // null
+		*f = nil
+		return nil
+	}
+	if t != json.Delim('{') {
+		return fmt.Errorf("fields of a code: want an object")
+	}
+	out := Fields{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return fmt.Errorf("fields of a code: %w", err)
+		}
+		var value string
+		if err := d.Decode(&value); err != nil {
+			return fmt.Errorf("field %d of a code: want text: %w", len(out), err)
+		}
+		out = append(out, healthcode.Field{Name: name.(string), Value: value}) // a member's name is text by the grammar
+	}
+	*f = out
+	return nil
+}

@@ -1,0 +1,64 @@
+// Package recognition is the decision: whether a region honours the codes that
+// a person shows, and every reason why.
+//
+// It promises that Decide is a function of the codes, the query and the state:
+// it reads no clock, no network and no file, so whoever has the state at a
+// size gives the same answer for the same time, reasons and their order
+// included. It promises that every stage is judged, not only up to the first
+// failure, and that whatever rests on a statement names it. It expects codes
+// from package healthcode, which alone can say that a signature is good, and a
+// State that does not change while it decides.
+//
+// # The order of judgement
+//
+//	decode → issuer known → key valid for this kind of code at its time of
+//	issue → signature → in time → not revoked → recognised by the verifying
+//	region at the time asked about → itinerary against risk areas
+//
+// A code's claims can only be believed after its signature, so the stages
+// from the key's validity on are judged for a code that verifies and are
+// missing for one that does not.
+//
+// # From reasons to a decision
+//
+// Each reason has an effect: for, against, unknown, or note. Then, in this order:
+//
+//	D1  Anything against that no statement could change (the code is unreadable,
+//	    expired, not yet valid, or not signed by its key): refused.
+//	D2  Otherwise, if what is known is older than allowed: undetermined.
+//	D3  Otherwise, anything against: refused.
+//	D4  Otherwise, anything unknown: undetermined.
+//	D5  Otherwise: recognized.
+//
+// Codes shown together are judged together: if one of them is refused, all
+// are. No code at all is never recognized.
+//
+// # Whose word counts
+//
+//	W1  A code is judged under every registration, with the code's key id, of a
+//	    key that verifies it; the best of them wins. The key's authority is the
+//	    code's region, whatever the code says of itself. So an authority that
+//	    registers another's key vouches for that key's codes as its own.
+//	W2  A revocation counts from the registration's region and from the region that checks.
+//	W3  A key is compromised if its own region says so of any registration of the
+//	    same public key, or if the region that checks, or one that it recognises,
+//	    says so of its own registration of it.
+//	W4  A risk area counts if declared by the region that checks, by an authority
+//	    whose territory the area is in, or, for a stay in nobody's territory, by an
+//	    authority that the checking region recognises.
+//	    What an authority says of a finer area replaces, in the same scheme and for
+//	    the time that it says it of, what it says of the areas around it.
+//	W5  A region recognises its own codes without a grant.
+//
+// # Time
+//
+//	T1  Every window includes both of its ends: a key valid until noon is good
+//	    for a code issued at noon, a code that expires at noon is good at noon. Two
+//	    end just before their end: a revocation, and an area's level, because the
+//	    next level begins there.
+//	T2  A key's validity is judged at the code's time of issue; everything else at
+//	    the time asked about (Query.At).
+//	T3  A look-back of n days ends at the time asked about and begins just after
+//	    n·24 hours before it: a stay that ended at that instant is out, one that
+//	    ended a second later is in. Itineraries are judged to the second.
+package recognition

@@ -1,0 +1,97 @@
+package recognition
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"concordat/healthcode"
+)
+
+// A code's own itinerary: no format has one yet that the public data shows, so
+// its reading is tested apart.
+func TestStaysOfCode(t *testing.T) {
+	at := time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
+	code := 3
+	var all findings
+	got := staysOf([]healthcode.Stay{
+		{Area: "310115", From: at, To: at},
+		{Area: "somewhere", From: at, To: at},
+		{Area: "CN-31", From: at, To: at.Add(-time.Second)},
+		{Area: "CN-31", To: at},
+	}, &code, &all)
+	if len(got.stays) != 1 || got.stays[0].Area != "CN-31-0115" || *got.code != 3 {
+		t.Errorf("got %+v", got)
+	}
+	if len(all.reasons) != 3 {
+		t.Fatalf("got %+v", all.reasons)
+	}
+	for _, r := range all.reasons {
+		if r.Name != StayUnreadable || r.Effect != Unknown || *r.Code != 3 {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
+// unnamed is a code that names no key.
+type unnamed struct{ healthcode.Unverified }
+
+func (unnamed) Format() healthcode.Format { return healthcode.FormatNative }
+func (unnamed) KeyID() []byte             { return nil }
+
+// TestNothingToGoBy: a code that names no key, and one that is not there, are
+// refused without a look at the state.
+func TestNothingToGoBy(t *testing.T) {
+	d, err := Decide([]Code{{Unverified: unnamed{}}, {}}, Query{Region: "XA"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Decision != Refused || len(d.Reasons) != 2 || d.Reasons[0].Name != IssuerUnknown || d.Reasons[1].Name != CodeUnreadable {
+		t.Errorf("got %+v", d)
+	}
+	if len(d.Codes) != 2 || d.Codes[0].Format != healthcode.FormatNative || d.Codes[0].Key != "" {
+		t.Errorf("got %+v", d.Codes)
+	}
+}
+
+func TestUnknownNamePanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a finding without a meaning was added")
+		}
+	}()
+	new(findings).add("because", nil, "")
+}
+
+// TestMemory: entries are bounded, the recently used survive, failures are not kept.
+func TestMemory(t *testing.T) {
+	m := memory[int]{half: 4}
+	parsed := make(map[string]int)
+	get := func(key string) {
+		t.Helper()
+		v, err := m.get([]byte(key), func() (int, error) { parsed[key]++; return len(key), nil })
+		if err != nil || v != len(key) {
+			t.Fatalf("%q: %d, %v", key, v, err)
+		}
+	}
+	for i := range 1000 {
+		get("often")
+		get(fmt.Sprint(i))
+		if n := len(m.young) + len(m.old); n > 8 {
+			t.Fatalf("%d entries, at most 8", n)
+		}
+	}
+	if parsed["often"] != 1 {
+		t.Errorf("the key used most was parsed %d times", parsed["often"])
+	}
+	fails := errors.New("no key")
+	for range 2 {
+		if _, err := m.get([]byte("bad"), func() (int, error) { parsed["bad"]++; return 0, fails }); err != fails {
+			t.Errorf("got %v", err)
+		}
+	}
+	if parsed["bad"] != 2 {
+		t.Errorf("a failure was kept")
+	}
+}

@@ -1,0 +1,93 @@
+package recognition
+
+import (
+	"crypto"
+	"crypto/x509"
+	"sync"
+	"time"
+)
+
+// validity is the window that a certificate gives its key.
+type validity struct{ notBefore, notAfter time.Time }
+
+// keyCache remembers issuers' keys and certificates as parsed, because parsing
+// adds about a sixth to a check (BenchmarkDecide). It is a convenience of time
+// only: decisions are the same with one, another or none. It is safe for
+// concurrent use and bounded. A nil *keyCache remembers nothing.
+type keyCache struct {
+	keys         memory[crypto.PublicKey]
+	certificates memory[validity]
+}
+
+// newKeyCache makes a cache of about n keys, and as many certificates.
+func newKeyCache(n int) *keyCache {
+	half := n/2 + 1
+	return &keyCache{keys: memory[crypto.PublicKey]{half: half}, certificates: memory[validity]{half: half}}
+}
+
+// publicKey parses a SubjectPublicKeyInfo.
+func (c *keyCache) publicKey(spki []byte) (crypto.PublicKey, error) {
+	if c == nil {
+		return x509.ParsePKIXPublicKey(spki)
+	}
+	return c.keys.get(spki, func() (crypto.PublicKey, error) { return x509.ParsePKIXPublicKey(spki) })
+}
+
+// certificate reads the window of a certificate.
+func (c *keyCache) certificate(der []byte) (validity, error) {
+	parse := func() (validity, error) {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return validity{}, err
+		}
+		return validity{cert.NotBefore, cert.NotAfter}, nil
+	}
+	if c == nil {
+		return parse()
+	}
+	return c.certificates.get(der, parse)
+}
+
+// memory is a map of two generations. What is used moves to the young one;
+// when that is full it becomes the old one and the old one is forgotten, so
+// that at most 2·half entries are kept, the recently used among them.
+//
+// Entries are found by their whole bytes and not by a thumbprint: the ledger
+// does not hold a registration's key against its certificate, so two
+// registrations may share a thumbprint and not a key.
+type memory[V any] struct {
+	half int
+
+	mu         sync.Mutex
+	young, old map[string]V
+}
+
+// get gives what parse made of data, now or earlier. Failures are not kept.
+func (m *memory[V]) get(data []byte, parse func() (V, error)) (V, error) {
+	m.mu.Lock()
+	v, ok := m.young[string(data)]
+	if !ok {
+		if v, ok = m.old[string(data)]; ok {
+			m.putLocked(string(data), v)
+		}
+	}
+	m.mu.Unlock()
+	if ok {
+		return v, nil
+	}
+	v, err := parse() // outside of the lock: two may parse the same, and keep the same
+	if err != nil {
+		return v, err
+	}
+	m.mu.Lock()
+	m.putLocked(string(data), v)
+	m.mu.Unlock()
+	return v, nil
+}
+
+func (m *memory[V]) putLocked(key string, v V) {
+	if m.young == nil || len(m.young) >= m.half {
+		m.old, m.young = m.young, make(map[string]V)
+	}
+	m.young[key] = v
+}

@@ -1,0 +1,197 @@
+package recognition_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"concordat/ledger/state"
+	"concordat/ledger/statement"
+	"concordat/recognition"
+)
+
+// TestMoreAgainstNeverHelps: in any network, one more fact against a code never
+// turns a decision to recognized, nor a refusal into anything but what stale
+// knowledge makes of it.
+//
+// Suspending and withdrawing are left out on purpose: they also take from the
+// suspended region the right to speak of others' keys and areas (W3, W4), and
+// what it held against a code falls with it. 04-compromise.txt shows that.
+func TestMoreAgainstNeverHelps(t *testing.T) {
+	samples := []sample{realCode(t, "AT/2DCode/raw/1.json"), realCode(t, "AT/2DCode/raw/3.json"), realCode(t, "BG/2DCode/raw/1.json")}
+	regions := []statement.Region{"AT", "BG", "XC"}
+	day := func(d int) statement.Time { return statement.Time(time.Date(2021, 5, d, 12, 0, 0, 0, time.UTC).Unix()) }
+
+	rapid.Check(t, func(r *rapid.T) {
+		n := found(t, regions...)
+		region := rapid.SampledFrom(regions)
+		someSample := func(what string) sample { return samples[rapid.IntRange(0, len(samples)-1).Draw(r, what)] }
+		someDay := func(what string) statement.Time { return day(rapid.IntRange(1, 60).Draw(r, what)) }
+		revoke := func(by statement.Region) {
+			of := rapid.SampledFrom(statement.HashTypes[:3]).Draw(r, "hash type")
+			attachment := someSample("revoked").hash(t, of)
+			n.must(by, &statement.Revoke{Batch: statement.NewBatch(of, attachment, day(300), "issued in error")}, attachment)
+		}
+		// tell says what, in this network, may or may not be accepted.
+		tell := func(by statement.Region, body statement.Body) { n.say(by, body, nil) }
+		risk := func(scheme string, refuse bool) statement.Body {
+			return &statement.DeclareRisk{RiskLevel: statement.RiskLevel{
+				Area: rapid.SampledFrom([]statement.Area{"FR", "FR-IDF", "AT-9", "AT"}).Draw(r, "area"), Scheme: scheme, Level: "high",
+				From: someDay("risk from"), Lookback: rapid.Uint64Range(0, 30).Draw(r, "look-back"), Refuse: refuse,
+			}}
+		}
+		for range rapid.IntRange(0, 12).Draw(r, "facts") {
+			by := region.Draw(r, "by")
+			switch rapid.IntRange(0, 7).Draw(r, "fact") {
+			case 0, 1:
+				k := someSample("registered").register()
+				if rapid.Bool().Draw(r, "window") {
+					k.ValidFrom = someDay("valid from")
+				}
+				tell(by, k)
+			case 2, 3:
+				tell(by, &statement.Grant{Terms: statement.Terms{Region: region.Draw(r, "of"), From: someDay("granted from")}})
+			case 4:
+				tell(by, &statement.CompromiseKey{Key: someSample("compromised").register().Thumbprint(), Since: someDay("since"), SpareEarlier: true})
+			case 5:
+				revoke(by)
+			case 6:
+				tell(by, &statement.Suspend{Region: region.Draw(r, "suspended"), Kinds: []statement.CodeKind{statement.Test}, Reason: "inspection"})
+			case 7:
+				tell(by, risk("default", rapid.Bool().Draw(r, "refuse")))
+			}
+		}
+
+		q := recognition.Query{Region: region.Draw(r, "checking"), At: day(rapid.IntRange(1, 70).Draw(r, "at")).Time()}
+		if rapid.Bool().Draw(r, "itinerary") {
+			q.Itinerary = []recognition.Stay{{
+				Area: rapid.SampledFrom([]statement.Area{"FR-IDF", "AT-9", "XC"}).Draw(r, "stay in"),
+				From: q.At.AddDate(0, 0, -rapid.IntRange(5, 20).Draw(r, "stay from")), To: q.At.AddDate(0, 0, -rapid.IntRange(0, 5).Draw(r, "stay to")),
+			}}
+		}
+		codes := []recognition.Code{someSample("shown").code()}
+		before := n.decide(codes, q)
+
+		by := region.Draw(r, "against by")
+		switch rapid.IntRange(0, 5).Draw(r, "against") {
+		case 0:
+			revoke(by)
+		case 1:
+			tell(by, &statement.CompromiseKey{Key: someSample("compromised").register().Thumbprint(), Since: someDay("since")})
+		case 2:
+			tell(by, &statement.RetireKey{Key: someSample("retired").register().Thumbprint(), At: someDay("retired at")})
+		case 3:
+			tell(by, risk("another-scheme", true))
+		case 4:
+			codes = append(codes, sample{text: "no code"}.code())
+		case 5:
+			q.Knowledge = recognition.Knowledge{Age: 2 * time.Minute, MaxAge: time.Minute}
+		}
+		after := n.decide(codes, q)
+
+		if before.Decision != recognition.Recognized && after.Decision == recognition.Recognized {
+			r.Errorf("%s became %s\n%+v\n%+v", before.Decision, after.Decision, before.Reasons, after.Reasons)
+		}
+		if before.Decision == recognition.Refused && after.Decision != recognition.Refused && q.Knowledge.Age == 0 {
+			r.Errorf("refused became %s\n%+v\n%+v", after.Decision, before.Reasons, after.Reasons)
+		}
+	})
+}
+
+func (n *network) decide(codes []recognition.Code, q recognition.Query) recognition.Decision {
+	n.t.Helper()
+	d, err := recognition.Decide(codes, q, n.view())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return d
+}
+
+// levels is a state of risk areas only, of one authority.
+type levels struct {
+	areas map[statement.Area]state.RiskArea
+}
+
+func (l levels) Authority(r statement.Region) (state.Authority, bool, error) {
+	return state.Authority{}, r == "CN", nil
+}
+func (levels) IssuerKeysByKID([]byte) ([]state.IssuerKey, error)       { return nil, nil }
+func (levels) IssuerKeysByPublicKey([]byte) ([]state.IssuerKey, error) { return nil, nil }
+func (levels) Revocations(statement.RevocationHash) ([]state.RevocationEvent, error) {
+	return nil, nil
+}
+func (levels) Recognition(_, _ statement.Region) (state.Recognition, bool, error) {
+	return state.Recognition{}, false, nil
+}
+func (l levels) RiskAreas(a statement.Area) ([]state.RiskArea, error) {
+	if w, ok := l.areas[a]; ok {
+		return []state.RiskArea{w}, nil
+	}
+	return nil, nil
+}
+
+// TestItineraryAgainstModel compares the judgement of a stay with a version too
+// simple to be wrong: for each second of the stay within the look-back, what
+// does the finest area say that says anything?
+func TestItineraryAgainstModel(t *testing.T) {
+	const day = 24 * 60 * 60
+	nested := []statement.Area{"CN-31-0115", "CN-31-01", "CN-31", "CN"} // finest first
+	rapid.Check(t, func(r *rapid.T) {
+		l := levels{areas: make(map[statement.Area]state.RiskArea)}
+		index := uint64(0)
+		for _, a := range nested {
+			w := state.RiskArea{Authority: "CN", Area: a, Scheme: "default"}
+			next := 0
+			for range rapid.IntRange(0, 3).Draw(r, "windows") {
+				from := rapid.IntRange(next, next+10).Draw(r, "from")
+				until := rapid.IntRange(from+1, from+12).Draw(r, "until")
+				w.Windows = append(w.Windows, state.RiskWindow{
+					Level: "high", From: statement.Time(from), Until: statement.Time(until), Index: index,
+					Lookback: rapid.Uint64Range(0, 1).Draw(r, "look-back"), Refuse: rapid.Bool().Draw(r, "refuse"),
+				})
+				index++
+				next = until
+			}
+			if n := len(w.Windows); n > 0 && rapid.Bool().Draw(r, "open") {
+				w.Windows[n-1].Until = 0
+			}
+			if len(w.Windows) > 0 {
+				l.areas[a] = w
+			}
+		}
+		from := rapid.IntRange(0, 40).Draw(r, "stay from")
+		to := rapid.IntRange(from, 45).Draw(r, "stay to")
+		at := rapid.IntRange(0, 60).Draw(r, "at") + day*rapid.IntRange(0, 1).Draw(r, "a day later")
+
+		want := make(map[string]bool)
+		for second := from; second <= min(to, at); second++ {
+			for _, a := range nested {
+				area := l.areas[a]
+				if level, ok := area.At(statement.Time(second)); ok {
+					if second > at-int(level.Lookback)*day {
+						want[fmt.Sprint(level.Index, level.Refuse)] = true
+					}
+					break
+				}
+			}
+		}
+		q := recognition.Query{Region: "CN", At: time.Unix(int64(at), 0), Itinerary: []recognition.Stay{
+			{Area: nested[0], From: time.Unix(int64(from), 0), To: time.Unix(int64(to), 0)},
+		}}
+		d, err := recognition.Decide(nil, q, l)
+		if err != nil {
+			r.Fatal(err)
+		}
+		got := make(map[string]bool)
+		for _, reason := range d.Reasons {
+			if reason.Name == recognition.RiskArea || reason.Name == recognition.RiskAreaNoted {
+				got[fmt.Sprint(*reason.Statement, reason.Name == recognition.RiskArea)] = true
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			r.Errorf("stay %d to %d, at %d: got %v, want %v\n%+v", from, to, at, got, want, l.areas)
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package recognition
+
+// The stable names of reasons. They are part of the interface: a name is never
+// changed, nor given another meaning or effect.
+const (
+	CodeUnreadable        = "code-unreadable"
+	NoCode                = "no-code"
+	IssuerUnknown         = "issuer-unknown"
+	KeyUnreadable         = "key-unreadable"
+	KeyUnsuitable         = "key-unsuitable"
+	SignatureInvalid      = "signature-invalid"
+	KeyRegistered         = "key-registered"
+	AlsoRegistered        = "also-registered"
+	IssuerDiffers         = "issuer-differs"
+	KeyNotForKind         = "key-not-for-kind"
+	KeyNotYetValid        = "key-not-yet-valid"
+	KeyExpired            = "key-expired"
+	KeyRetired            = "key-retired"
+	KeyCompromised        = "key-compromised"
+	KeyCompromisedLater   = "key-compromised-later"
+	KeyCompromiseClaimed  = "key-compromise-claimed"
+	IssueTimeMissing      = "issue-time-missing"
+	CertificateUnreadable = "certificate-unreadable"
+	IssuedBeforeCert      = "issued-before-certificate"
+	OutlivesCertificate   = "outlives-certificate"
+	SignatureValid        = "signature-valid"
+	CodeNotYetValid       = "code-not-yet-valid"
+	CodeExpired           = "code-expired"
+	InTime                = "in-time"
+	Revoked               = "revoked"
+	RevokedElsewhere      = "revoked-elsewhere"
+	RevocationUndone      = "revocation-undone"
+	NotRevoked            = "not-revoked"
+	OwnRegion             = "own-region"
+	RecognitionGranted    = "recognition-granted"
+	RecognitionMissing    = "recognition-missing"
+	RecognitionWithdrawn  = "recognition-withdrawn"
+	RecognitionNotYet     = "recognition-not-yet"
+	RecognitionEnded      = "recognition-ended"
+	RecognitionNotForKind = "recognition-not-for-kind"
+	RecognitionSuspended  = "recognition-suspended"
+	SuspensionOutside     = "suspension-outside"
+	StayUnreadable        = "stay-unreadable"
+	RiskArea              = "risk-area"
+	RiskAreaNoted         = "risk-area-noted"
+	ItineraryClear        = "itinerary-clear"
+	KnowledgeStale        = "knowledge-stale"
+)
+
+// Meaning is what a reason's name stands for.
+type Meaning struct {
+	Name   string
+	Effect Effect
+	// Final marks what no statement could change: it refuses even where the
+	// state is too old to decide by (D1).
+	Final bool
+	Text  string
+}
+
+// Reasons is the one table of names, in the order of judgement. docs/reasons.md
+// is made from it.
+var Reasons = []Meaning{
+	{CodeUnreadable, Against, true, "the text that was shown is not a health code, or a damaged one; `detail` names the fault"},
+	{NoCode, Unknown, false, "no code was shown, so there is nothing to recognise"},
+
+	{IssuerUnknown, Against, false, "no authority has registered a key with the key id that the code names, or it names none"},
+	{KeyUnreadable, Unknown, false, "a key with that key id is registered, and this program cannot read it"},
+	{KeyRegistered, For, false, "the key that verifies the code is registered by the authority of the region named"},
+	{AlsoRegistered, Note, false, "another registration of a key that verifies the code was judged too, and was no better"},
+	{IssuerDiffers, Note, false, "the code names another region as its issuer than the one whose key verifies it; the key decides"},
+
+	{KeyNotForKind, Against, false, "the key is not registered for codes of this kind"},
+	{KeyNotYetValid, Against, false, "the code was issued before the time from which its authority lets the key issue codes"},
+	{KeyExpired, Against, false, "the code was issued after the end of the key's validity, as registered or else as in its certificate"},
+	{KeyRetired, Against, false, "the code was issued after its authority retired the key"},
+	{KeyCompromised, Against, false, "the key is in wrong hands, and the code is not among those spared"},
+	{KeyCompromisedLater, Note, false, "the key is in wrong hands, but codes issued before that time are spared, and this is one"},
+	{KeyCompromiseClaimed, Note, false, "an authority whose word does not count here says that the key is in wrong hands"},
+	{IssueTimeMissing, Unknown, false, "the code does not say when it was issued, and its key is good for some times only"},
+	{CertificateUnreadable, Unknown, false, "the key's end of validity stands only in its certificate, and this program cannot read that"},
+	{IssuedBeforeCert, Note, false, "the code was issued before its certificate begins; a fault of the issuer that is not held against the holder"},
+	{OutlivesCertificate, Note, false, "the code expires after its certificate; a fault of the issuer that is not held against the holder"},
+
+	{SignatureInvalid, Against, true, "no registered key with that key id made the signature"},
+	{KeyUnsuitable, Against, true, "the registered key cannot have made such a signature: it is of another type, or too weak to rely on"},
+	{SignatureValid, For, false, "the signature is the key's, over the bytes that were shown"},
+
+	{CodeNotYetValid, Against, true, "the code was issued, or begins to count, after the time asked about"},
+	{CodeExpired, Against, true, "the code expired before the time asked about"},
+	{InTime, For, false, "the code counts at the time asked about, by its own word"},
+
+	{Revoked, Against, false, "the region of the code's key, or the region that checks, has revoked the code"},
+	{RevokedElsewhere, Note, false, "another authority, whose word does not count for this code, has revoked it"},
+	{RevocationUndone, Note, false, "the code was revoked and reinstated"},
+	{NotRevoked, For, false, "no revocation that counts names the code"},
+
+	{OwnRegion, For, false, "the code is the checking region's own, which needs no grant"},
+	{RecognitionMissing, Against, false, "the checking region has never recognised the codes of the code's region"},
+	{RecognitionWithdrawn, Against, false, "the checking region has withdrawn its recognition"},
+	{RecognitionNotYet, Against, false, "the recognition begins after the time asked about"},
+	{RecognitionEnded, Against, false, "the recognition ended before the time asked about"},
+	{RecognitionNotForKind, Against, false, "the recognition does not cover codes of this kind"},
+	{RecognitionSuspended, Against, false, "the recognition is suspended for codes of this kind; the message gives the stated reason"},
+	{SuspensionOutside, Note, false, "the recognition is suspended, but not for codes of this kind or not at the time asked about"},
+	{RecognitionGranted, For, false, "the checking region recognises codes of this kind from the code's region"},
+
+	{StayUnreadable, Unknown, false, "the code's itinerary names an area that is no area id, or a time that is none"},
+	{RiskArea, Against, false, "a stay within the look-back was in an area that was declared at risk, and that refuses"},
+	{RiskAreaNoted, Note, false, "a stay within the look-back was in an area that was declared, and that does not refuse"},
+	{ItineraryClear, For, false, "no stay is in an area that refuses"},
+
+	{KnowledgeStale, Unknown, false, "the state is older than allowed: what was learnt since might change the answer"},
+}
+
+// meanings finds a reason's meaning by its name.
+var meanings = func() map[string]Meaning {
+	m := make(map[string]Meaning, len(Reasons))
+	for _, r := range Reasons {
+		m[r.Name] = r
+	}
+	return m
+}()

@@ -1,0 +1,116 @@
+package recognition
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"concordat/ledger/state"
+	"concordat/ledger/statement"
+)
+
+// State is what a decision reads, pinned to one size. state.View is one. Lists
+// come in a fixed order; an error means that no answer may be given.
+type State interface {
+	// Authority gives the authority of a region; false if the region has none.
+	Authority(statement.Region) (state.Authority, bool, error)
+	// IssuerKeysByKID gives every registration with a key id, by whomever.
+	IssuerKeysByKID(kid []byte) ([]state.IssuerKey, error)
+	// IssuerKeysByPublicKey gives every registration of a public key
+	// (SubjectPublicKeyInfo, DER), by whomever and under whichever key id.
+	IssuerKeysByPublicKey(spki []byte) ([]state.IssuerKey, error)
+	// Revocations gives everything said of a hash, of whichever type, by whomever.
+	Revocations(statement.RevocationHash) ([]state.RevocationEvent, error)
+	// Recognition gives how grantor's recognition of grantee stands; false if there never was one.
+	Recognition(grantor, grantee statement.Region) (state.Recognition, bool, error)
+	// RiskAreas gives every authority's word on exactly this area, in every scheme.
+	RiskAreas(statement.Area) ([]state.RiskArea, error)
+}
+
+// judge is one run of Decide: the question, and what was read for it already.
+type judge struct {
+	state State
+	query Query
+	keys  *keyCache
+
+	recognitions map[statement.Region]recognition
+	authorities  map[statement.Region]bool
+	risks        map[statement.Area][]state.RiskArea
+}
+
+// recognition is one look-up of the verifying region's recognition of another.
+type recognition struct {
+	state.Recognition
+	exists bool
+}
+
+// recognition reads how the verifying region recognises of's codes.
+func (j *judge) recognition(of statement.Region) (recognition, error) {
+	if r, ok := j.recognitions[of]; ok {
+		return r, nil
+	}
+	r, ok, err := j.state.Recognition(j.query.Region, of)
+	if err != nil {
+		return recognition{}, fmt.Errorf("reading the recognition of %s by %s: %w", of, j.query.Region, err)
+	}
+	if j.recognitions == nil {
+		j.recognitions = make(map[statement.Region]recognition)
+	}
+	j.recognitions[of] = recognition{r, ok}
+	return j.recognitions[of], nil
+}
+
+// trusts reports whether an authority's word about what is not its own counts
+// (W3, W4): it is the verifying region, or that region recognises some kind of
+// its codes at the time asked about.
+func (j *judge) trusts(authority statement.Region) (bool, error) {
+	if authority == j.query.Region {
+		return true, nil
+	}
+	r, err := j.recognition(authority)
+	if err != nil {
+		return false, err
+	}
+	return r.exists && slices.ContainsFunc(statement.CodeKinds, func(k statement.CodeKind) bool {
+		return r.inForce(k, j.query.At)
+	}), nil
+}
+
+// inForce reports whether a recognition covers codes of a kind at a time.
+func (r *recognition) inForce(kind statement.CodeKind, at time.Time) bool {
+	return r.Status != state.Withdrawn &&
+		within(at, r.Terms.From, r.Terms.Until) && covers(r.Terms.Kinds, kind) &&
+		!r.suspends(kind, at)
+}
+
+// suspends reports whether a recognition is suspended for a kind at a time.
+func (r *recognition) suspends(kind statement.CodeKind, at time.Time) bool {
+	return r.Status == state.Suspended && r.Suspension != nil &&
+		covers(r.Suspension.Kinds, kind) && within(at, r.Suspension.From, r.Suspension.Until)
+}
+
+// isMember reports whether a region has an authority.
+func (j *judge) isMember(r statement.Region) (bool, error) {
+	if is, ok := j.authorities[r]; ok {
+		return is, nil
+	}
+	_, is, err := j.state.Authority(r)
+	if err != nil {
+		return false, fmt.Errorf("reading authority %s: %w", r, err)
+	}
+	if j.authorities == nil {
+		j.authorities = make(map[statement.Region]bool)
+	}
+	j.authorities[r] = is
+	return is, nil
+}
+
+// within reports whether t is in a window with both ends (T1); an end that is not given is open.
+func within(t time.Time, from, until statement.Time) bool {
+	return (from == 0 || !t.Before(from.Time())) && (until == 0 || !t.After(until.Time()))
+}
+
+// covers reports whether a list of kinds, where none means all, has kind.
+func covers(kinds []statement.CodeKind, kind statement.CodeKind) bool {
+	return len(kinds) == 0 || slices.Contains(kinds, kind)
+}
