@@ -152,7 +152,9 @@ func (j *judge) registration(r *registration, said []said) error {
 	}
 	f.add(SignatureValid, nil, "The signature is good.")
 	j.time(f, v)
-	j.revoked(f, k.Region, said)
+	if err := j.revoked(f, k, said); err != nil {
+		return err
+	}
 	return j.recognised(f, k.Region, statement.CodeKind(v.Kind()))
 }
 

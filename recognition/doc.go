@@ -39,7 +39,9 @@
 //	    key that verifies it; the best of them wins. The key's authority is the
 //	    code's region, whatever the code says of itself. So an authority that
 //	    registers another's key vouches for that key's codes as its own.
-//	W2  A revocation counts from the registration's region and from the region that checks.
+//	W2  A revocation counts from the registration's region, from the region that
+//	    checks, and from one that it recognises which has registered the same public
+//	    key: a code that its maker revoked stays revoked under a copy of the key.
 //	W3  A key is compromised if its own region says so of any registration of the
 //	    same public key, or if the region that checks, or one that it recognises,
 //	    says so of its own registration of it.

@@ -89,7 +89,7 @@ var Reasons = []Meaning{
 	{CodeExpired, Against, true, "the code expired before the time asked about"},
 	{InTime, For, false, "the code counts at the time asked about, by its own word"},
 
-	{Revoked, Against, false, "the region of the code's key, or the region that checks, has revoked the code"},
+	{Revoked, Against, false, "the region of the code's key, the region that checks, or one that it recognises and that has registered the same key, has revoked the code"},
 	{RevokedElsewhere, Note, false, "another authority, whose word does not count for this code, has revoked it"},
 	{RevocationUndone, Note, false, "the code was revoked and reinstated"},
 	{NotRevoked, For, false, "no revocation that counts names the code"},

@@ -33,11 +33,14 @@ func (j *judge) revocations(v *healthcode.Verified) ([]said, error) {
 	return slices.CompactFunc(out, func(a, b said) bool { return a.Index == b.Index && (a.UndoneBy == nil) == (b.UndoneBy == nil) }), nil
 }
 
-// revoked judges what was said of the code for a registration's region (W2).
-func (j *judge) revoked(f *findings, region statement.Region, all []said) {
+// revoked judges what was said of the code for one registration of its key (W2).
+func (j *judge) revoked(f *findings, k *state.IssuerKey, all []said) error {
 	free := true
 	for _, s := range all {
-		counts := s.Authority == region || s.Authority == j.query.Region
+		counts, err := j.mayRevoke(s.Authority, k)
+		if err != nil {
+			return err
+		}
 		switch {
 		case s.InForce(statement.TimeOf(j.query.At)) && counts:
 			free = false
@@ -51,4 +54,20 @@ func (j *judge) revoked(f *findings, region statement.Region, all []said) {
 	if free {
 		f.add(NotRevoked, nil, "No revocation that counts names the code.")
 	}
+	return nil
+}
+
+// mayRevoke reports whether an authority's revocation counts for a code of the key (W2).
+func (j *judge) mayRevoke(by statement.Region, k *state.IssuerKey) (bool, error) {
+	if by == k.Region || by == j.query.Region {
+		return true, nil
+	}
+	same, err := j.state.IssuerKeysByPublicKey(k.PublicKey)
+	if err != nil {
+		return false, fmt.Errorf("reading the registrations of the key %s: %w", k.Thumbprint, err)
+	}
+	if !slices.ContainsFunc(same, func(o state.IssuerKey) bool { return o.Region == by }) {
+		return false, nil
+	}
+	return j.trusts(by)
 }

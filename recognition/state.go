@@ -61,7 +61,7 @@ func (j *judge) recognition(of statement.Region) (recognition, error) {
 }
 
 // trusts reports whether an authority's word about what is not its own counts
-// (W3, W4): it is the verifying region, or that region recognises some kind of
+// (W2, W3, W4): it is the verifying region, or that region recognises some kind of
 // its codes at the time asked about.
 func (j *judge) trusts(authority statement.Region) (bool, error) {
 	if authority == j.query.Region {

@@ -30,4 +30,5 @@
 //	ST9  A record decodes only from its one encoding, and only under its own key.
 //	ST10 Windows of a risk area ascend and do not overlap; only the last may be open, and they are at most MaxWindows.
 //	ST11 The indexes of issuer keys, by kid and by public key, hold an entry for each registration and nothing else.
+//	ST12 An authority has at most MaxKeysPerID keys with one kid, and their count is that of the index's entries.
 package state

@@ -17,6 +17,10 @@ func (a *act) registerKey(b *statement.RegisterKey) ([]Write, Verdict, error) {
 			"%s registered key %s in statement %d, and it is %s", a.by, thumb, old.RegisteredAt, old.Status).
 			on(old.Revision, old.ChangedAt), nil
 	}
+	n, v, err := a.oneMoreKey(b.KeyID)
+	if err != nil || !v.Accepted() {
+		return nil, v, err
+	}
 	if v := nextRevision(a.s, 0, 0); !v.Accepted() {
 		return nil, v, nil
 	}
@@ -28,9 +32,28 @@ func (a *act) registerKey(b *statement.RegisterKey) ([]Write, Verdict, error) {
 	}
 	return []Write{
 		put(k),
+		put(n),
 		{Key: registration(keyIDPrefix(b.KeyID), a.by, thumb), Value: present},
 		{Key: registration(publicKeyPrefix(b.PublicKey), a.by, thumb), Value: present},
 	}, Verdict{}, nil
+}
+
+// oneMoreKey is the count of the issuer's keys with the kid, once one more is
+// registered; the verdict says that it would be too many (ST12).
+func (a *act) oneMoreKey(kid []byte) (*keyCount, Verdict, error) {
+	n, err := load[keyCount](a.r, keyCountKey(a.by, kid))
+	if err != nil {
+		return nil, Verdict{}, err
+	}
+	if n == nil {
+		n = &keyCount{Region: a.by, KeyID: kid}
+	}
+	if n.Keys >= MaxKeysPerID {
+		return nil, refuse(TooManyKeys, "register the key with a kid of its own; retired and compromised keys count too",
+			"%s has registered %d keys with kid %x, at most %d", a.by, n.Keys, kid, MaxKeysPerID), nil
+	}
+	n.Keys++
+	return n, Verdict{}, nil
 }
 
 func (a *act) retireKey(b *statement.RetireKey) ([]Write, Verdict, error) {

@@ -18,6 +18,7 @@ const (
 	tagIssuerKey   = 'i' // region 0 thumbprint(32)
 	tagByKeyID     = 'k' // length(1) kid region 0 thumbprint(32)
 	tagByPublicKey = 'p' // SHA-256 of SubjectPublicKeyInfo(32) region 0 thumbprint(32)
+	tagKeyCount    = 'c' // length(1) kid region
 	tagRecognition = 'g' // grantor 0 grantee
 	tagRisk        = 'd' // area 0 authority 0 scheme
 	tagRevocation  = 'r' // hash(16) type(1) authority index(8, big-endian)
@@ -43,6 +44,13 @@ func issuerKeyKey(region statement.Region, t statement.Thumbprint) []byte {
 func keyIDPrefix(kid []byte) []byte {
 	k := append(make([]byte, 0, 2+len(kid)+statement.MaxRegion+1+sha256.Size), tagByKeyID, byte(len(kid)))
 	return append(k, kid...)
+}
+
+// keyCountKey is where a region's keys with one kid are counted.
+func keyCountKey(region statement.Region, kid []byte) []byte {
+	k := append(make([]byte, 0, 2+len(kid)+len(region)), tagKeyCount, byte(len(kid)))
+	k = append(k, kid...)
+	return append(k, region...)
 }
 
 func publicKeyPrefix(spki []byte) []byte {

@@ -66,6 +66,7 @@ func put[T any, P record[T]](rec P) Write { return Write{Key: rec.key(), Value: 
 func (n *Network) key() []byte     { return networkKey() }
 func (a *Authority) key() []byte   { return authorityKey(a.ID) }
 func (k *IssuerKey) key() []byte   { return issuerKeyKey(k.Region, k.Thumbprint) }
+func (c *keyCount) key() []byte    { return keyCountKey(c.Region, c.KeyID) }
 func (g *Recognition) key() []byte { return recognitionKey(g.Grantor, g.Grantee) }
 func (a *RiskArea) key() []byte    { return riskKey(a.Area, a.Authority, a.Scheme) }
 
@@ -98,6 +99,16 @@ func (k *IssuerKey) check() error {
 		return fmt.Errorf("retired by no statement")
 	}
 	return k.Region.Validate()
+}
+
+func (c *keyCount) check() error {
+	if c.Keys < 1 || c.Keys > MaxKeysPerID {
+		return fmt.Errorf("%d keys with one kid, want 1 to %d", c.Keys, MaxKeysPerID)
+	}
+	if n := len(c.KeyID); n < 1 || n > statement.MaxKeyID {
+		return fmt.Errorf("kid of %d bytes, want 1 to %d", n, statement.MaxKeyID)
+	}
+	return c.Region.Validate()
 }
 
 func (g *Recognition) check() error {

@@ -27,6 +27,14 @@ func TestRecordRules(t *testing.T) {
 		change(&k)
 		return put(&k)
 	}
+	counted := func(change func(*keyCount)) Write {
+		c, err := load[keyCount](w.mem, keyCountKey("XA", []byte("the same")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(c)
+		return put(c)
+	}
 	recognition := func(change func(*Recognition)) Write {
 		g, _, err := v.Recognition("XA", "XB")
 		if err != nil {
@@ -51,6 +59,11 @@ func TestRecordRules(t *testing.T) {
 		"status of key":            key(func(k *IssuerKey) { k.Status = "lost" }),
 		"revision of key":          key(func(k *IssuerKey) { k.Revision = 0 }),
 		"retired by nobody":        key(func(k *IssuerKey) { k.RetiredBy = nil }),
+		"count of no keys":         counted(func(c *keyCount) { c.Keys = 0 }),
+		"count of too many keys":   counted(func(c *keyCount) { c.Keys = MaxKeysPerID + 1 }),
+		"count for no kid":         counted(func(c *keyCount) { c.KeyID = nil }),
+		"count for a long kid":     counted(func(c *keyCount) { c.KeyID = make([]byte, statement.MaxKeyID+1) }),
+		"count of nobody":          counted(func(c *keyCount) { c.Region = "xa" }),
 		"status of recognition":    recognition(func(g *Recognition) { g.Status = "perhaps" }),
 		"revision of recognition":  recognition(func(g *Recognition) { g.Revision = 0 }),
 		"suspension of withdrawn":  recognition(func(g *Recognition) { g.Suspension = &Suspension{Reason: "x"} }),

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ import (
 // things in it and shows what came of it:
 //
 //	found                     the authorities, the first three being validators
-//	say                       one statement a line; see (*script).body for the sentences
+//	say                       one statement a line; see (*script).body for the sentences, and manyKeys for one that says many
 //	state                     the whole state in words
 //	bytes                     the whole state in hex
 //	hash NAME [at TIME]       what is said of a revocation hash
@@ -79,7 +80,12 @@ func (s *script) run(d *datadriven.TestData) string {
 		return dump(s.t, s.world.mem)
 	case "say":
 		for line := range strings.Lines(d.Input) {
-			fmt.Fprintf(&out, "%s\n", s.say(strings.TrimSpace(line)))
+			line = strings.TrimSpace(line)
+			if m := manyKeys.FindStringSubmatch(line); m != nil {
+				out.WriteString(s.registerMany(m))
+				continue
+			}
+			fmt.Fprintf(&out, "%s\n", s.say(line))
 		}
 	case "state":
 		return dump(s.t, s.world.mem)
@@ -230,6 +236,36 @@ func (s *script) say(line string) string {
 	signed := s.world.sign(by, revision, body, key)
 	s.world.net = net
 	return s.outcome(by, body, s.world.apply(signed, attachment))
+}
+
+// manyKeys matches `XA registers keys DSC1..DSC9 with the kid of DSC1`.
+var manyKeys = regexp.MustCompile(`^(\S+) registers keys ([A-Z]+)(\d+)\.\.([A-Z]+)(\d+) with the kid of (\S+)$`)
+
+// registerMany says as many sentences, and tells those that are accepted in one.
+func (s *script) registerMany(m []string) string {
+	by, name, of := m[1], m[2], m[6]
+	from, err1 := strconv.Atoi(m[3])
+	to, err2 := strconv.Atoi(m[5])
+	if err1 != nil || err2 != nil || m[4] != name || from > to {
+		s.t.Fatalf("%q: keys are NAME and a number, in ascending order", m[0])
+	}
+	first, n := s.world.index, from
+	var refused strings.Builder
+	for i := from; i <= to; i++ {
+		outcome := s.say(fmt.Sprintf("%s registers key %s%d/kid-of-%s", by, name, i, of))
+		switch {
+		case strings.HasPrefix(outcome, "refused"):
+			fmt.Fprintf(&refused, "%s%d: %s\n", name, i, outcome)
+		case i != n:
+			s.t.Fatalf("%q: %s%d is accepted after one that is refused", m[0], name, i)
+		default:
+			n++
+		}
+	}
+	if n == from {
+		return refused.String()
+	}
+	return fmt.Sprintf("statements %d to %d:\n  %s has keys %s%d to %s%d with the kid of %s\n", first, s.world.index-1, by, name, from, name, n-1, of) + refused.String()
 }
 
 func (s *script) outcome(by statement.Region, body statement.Body, v Verdict) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -174,18 +175,45 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// TestCorruptIsNoVerdict: a damaged record stops the statement that needs it.
-func TestCorruptIsNoVerdict(t *testing.T) {
-	for what, damage := range map[string]func(*world){
-		"not founded":   func(w *world) { w.mem.Put([]Write{{networkKey(), nil}}) },
-		"the authority": func(w *world) { w.mem.Put([]Write{{authorityKey("XA"), []byte{0xa0}}}) },
-		"the grant": func(w *world) {
-			w.mem.Put([]Write{{recognitionKey("XA", "XB"), []byte{0xa0}}})
-		},
+// TestCountsAgree takes a count away, adds one, makes it one too many or too
+// few, and takes an entry of the index away: Dump sees each (ST12).
+func TestCountsAgree(t *testing.T) {
+	same := []byte("the same") // kid of story's keys: two of XA, one of XB
+	counted := func(region statement.Region, kid []byte, n uint64) Write {
+		return put(&keyCount{Region: region, KeyID: kid, Keys: n})
+	}
+	for what, damage := range map[string]Write{
+		"no count":        {Key: keyCountKey("XA", same)},
+		"one too few":     counted("XA", same, 1),
+		"one too many":    counted("XB", same, 2),
+		"of no keys":      counted("XC", same, 1),
+		"of another kid":  counted("XA", []byte("another"), 2),
+		"index one short": {Key: registration(keyIDPrefix(same), "XA", issuerKeyFor("K1").Thumbprint())},
 	} {
 		w := story(t)
-		s := w.sign("XA", 5, &statement.Grant{Terms: statement.Terms{Region: "XB"}}, testKey("XA/statement"))
-		damage(w)
+		dump(t, w.mem) // as it must be
+		w.mem.Put([]Write{damage})
+		if err := Dump(w.mem, new(bytes.Buffer)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: want ErrCorrupt, got %v", what, err)
+		}
+	}
+}
+
+// TestCorruptIsNoVerdict: a damaged record stops the statement that needs it.
+func TestCorruptIsNoVerdict(t *testing.T) {
+	grant, empty := &statement.Grant{Terms: statement.Terms{Region: "XB"}}, []byte{0xa0}
+	for what, c := range map[string]struct {
+		damage Write
+		body   statement.Body
+	}{
+		"not founded":   {Write{Key: networkKey()}, grant},
+		"the authority": {Write{authorityKey("XA"), empty}, grant},
+		"the grant":     {Write{recognitionKey("XA", "XB"), empty}, grant},
+		"the count":     {Write{keyCountKey("XA", []byte("the same")), empty}, issuerKeyFor("K3")},
+	} {
+		w := story(t)
+		s := w.sign("XA", w.next("XA", c.body), c.body, testKey("XA/statement"))
+		w.mem.Put([]Write{c.damage})
 		if _, v, err := Apply(w.mem, w.index, s, nil); !errors.Is(err, ErrCorrupt) || !v.Accepted() {
 			t.Errorf("%s is damaged: want ErrCorrupt, got %s and %v", what, v, err)
 		}
@@ -250,6 +278,27 @@ func TestLargestRecordsFit(t *testing.T) {
 	}
 	if keys, err := (View{w.mem}).IssuerKeysByKID(make([]byte, 300)); err != nil || len(keys) != 0 {
 		t.Errorf("a kid of 300 bytes: %d keys, error %v; want none", len(keys), err)
+	}
+}
+
+// TestKeysPerID: the bound is for one authority and one kid, and what is refused
+// at the bound leaves the keys before it as they are.
+func TestKeysPerID(t *testing.T) {
+	w := newWorld(t, "XA", "XB")
+	for i := range MaxKeysPerID {
+		w.must("XA", issuerKeyFor(fmt.Sprint("K", i)), nil)
+	}
+	if v := w.say("XA", issuerKeyFor("one more"), nil); v.Name != TooManyKeys {
+		t.Errorf("key %d with one kid: %s, want %s", MaxKeysPerID+1, v, TooManyKeys)
+	}
+	w.must("XB", issuerKeyFor("one more"), nil)
+	another := issuerKeyFor("one more")
+	another.KeyID = []byte("another")
+	w.must("XA", another, nil)
+	for kid, want := range map[string]int{"the same": MaxKeysPerID + 1, "another": 1} {
+		if keys, err := (View{w.mem}).IssuerKeysByKID([]byte(kid)); err != nil || len(keys) != want {
+			t.Errorf("kid %q: %d keys (%v), want %d", kid, len(keys), err, want)
+		}
 	}
 }
 

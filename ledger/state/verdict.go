@@ -56,6 +56,7 @@ const (
 	NotRegistered       = "not-registered"
 	AlreadyRetired      = "already-retired"
 	KeyCompromised      = "key-compromised"
+	TooManyKeys         = "too-many-keys"
 	SelfRecognition     = "self-recognition"
 	UnknownRegion       = "unknown-region"
 	AlreadyGranted      = "already-granted"
@@ -85,6 +86,7 @@ var Refusals = map[string]Refusal{
 	NotRegistered:       {Conflict, "The authority has not registered this key."},
 	AlreadyRetired:      {Conflict, "The key has been retired before."},
 	KeyCompromised:      {Conflict, "The key is compromised, which is final."},
+	TooManyKeys:         {Forbidden, "The authority has as many keys with this key id as one authority may have."},
 	SelfRecognition:     {Malformed, "A region recognises its own codes without a grant, and cannot withhold it."},
 	UnknownRegion:       {Malformed, "The region that the statement is about has no authority in this network."},
 	AlreadyGranted:      {Conflict, "The recognition stands; terms of one that stands are changed, not granted."},

@@ -156,6 +156,8 @@ func ownerOf(t testing.TB, w Write) statement.Region {
 	case tagRisk:
 		owner, _, _ := strings.Cut(after, "\x00")
 		return statement.Region(owner)
+	case tagKeyCount:
+		return statement.Region(k[2+int(k[1]):])
 	case tagByKeyID, tagByPublicKey:
 		at := 1 + sha256.Size
 		if k[0] == tagByKeyID {

@@ -68,13 +68,11 @@ func (c *Checker) VerifyAll(us []*Unverified, keys []ed25519.PublicKey) ([]*Veri
 	vs, errs := make([]*Verified, len(us)), make([]error, len(us))
 	var todo []int
 	for i, u := range us {
-		switch {
-		case len(keys[i]) != ed25519.PublicKeySize:
+		if len(keys[i]) != ed25519.PublicKeySize {
 			errs[i] = errKeySize(keys[i])
-		case c.verified.Contains(factOf(u, keys[i])):
-			c.verified.Get(factOf(u, keys[i])) // it is of use: keep it longer
+		} else if _, known := c.verified.Get(factOf(u, keys[i])); known {
 			vs[i] = verifiedBy(u, keys[i])
-		default:
+		} else {
 			todo = append(todo, i)
 		}
 	}

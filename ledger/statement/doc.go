@@ -13,15 +13,16 @@
 //	[protected {1: -8 (EdDSA), 3: content type, 4: kid, 15: {1: iss, 2: sub}},
 //	 unprotected {}, payload, signature]
 //
-// and its payload a map in deterministic CBOR (RFC 8949 §4.2.1). FORMAT.md has
-// the bytes.
+// and its payload a map in deterministic CBOR (RFC 8949 §4.2.1).
+// docs/formats/statement.md has the bytes.
 //
 // Invariants, cited by number in code and tests:
 //
 //	S1  Parse(b) succeeds only if encoding what it decoded gives b again.
 //	S2  Hash and signature are taken over the bytes received, never over a re-encoding.
-//	S3  Only (*Unverified).Verify makes a *Verified.
+//	S3  Only (*Unverified).Verify and a Checker make a *Verified, by the same rule.
 //	S4  A statement's subject is a function of its issuer and body; Parse refuses any other.
 //	S5  One signature rule holds on all nodes: Ed25519 as ZIP 215 defines it (verify.go).
-//	S6  Nothing here reads a clock, a random source or a file.
+//	S6  Nothing here reads a clock, a random source or a file. The coefficients of
+//	    batch verification are derived from what is verified (checker.go).
 package statement

@@ -329,7 +329,7 @@ func appendBytes(out, b []byte) []byte {
 
 // What an unverified statement claims; nothing of it counts before Verify.
 
-// Statement is what is claimed to be said.
+// Statement is what is claimed to be said. The caller must not change its body.
 func (u *Unverified) Statement() Statement { return u.statement }
 
 // KeyID says which of the issuer's keys to try.
@@ -341,7 +341,7 @@ func (u *Unverified) Raw() []byte { return u.raw }
 // Hash identifies the statement.
 func (u *Unverified) Hash() Hash { return u.hash }
 
-// Statement is what was said.
+// Statement is what was said. The caller must not change its body.
 func (v *Verified) Statement() Statement { return v.u.statement }
 
 // KeyID is the kid of the key that signed.

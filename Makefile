@@ -1,0 +1,63 @@
+# Concordat. `make help` lists what there is to make. Only Go is needed, except
+# for `race`, which needs a C compiler too.
+
+GO       ?= go
+FUZZTIME ?= 10s
+
+# One static binary that runs on any Linux of its architecture. What is tested
+# is what is built, so the tests do without C as well.
+export CGO_ENABLED ?= 0
+
+# The version below says what Go's own stamp would, and a checkout that git does
+# not trust (another owner's, in a container) builds without it.
+export GOFLAGS += -buildvcs=false
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+
+# The packages that start goroutines, or whose values goroutines share. The
+# pure packages have neither; cmd and testnet start other processes, which the
+# race detector does not see into.
+RACE = ./client/... ./consensus/... ./ledger ./ledger/statement ./node/... ./p2p/... ./recognition
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## build bin/concordat
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/concordat ./cmd/concordat
+
+.PHONY: demo
+demo: build ## four regions, real codes, one story; fails if a step is not as told
+	bin/concordat testnet demo
+
+.PHONY: test
+test: ## all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## the tests of all packages with goroutines, under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(RACE)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
+
+.PHONY: bench
+bench: ## all micro-benchmarks, a second each
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: cover
+cover: ## test coverage by package, and coverage.out for `go tool cover -html=coverage.out`
+	$(GO) test -coverprofile=coverage.out -coverpkg=./... ./...
+	$(GO) tool cover -func=coverage.out | tail -1
+
+.PHONY: fmt
+fmt: ## format all Go files
+	gofmt -s -w .
+
+.PHONY: lint
+lint: ## formatting, go vet and staticcheck; .ci/lint.md has the reasons
+	GO='$(GO)' .ci/lint

@@ -1,0 +1,262 @@
+package client
+
+import (
+	"time"
+
+	"concordat/recognition"
+)
+
+// Check asks for a decision (POST /v1/check).
+type Check struct {
+	Codes       []string   `json:"codes"`
+	Region      string     `json:"region,omitempty"` // the region that decides; the node's own if empty
+	At          *time.Time `json:"at,omitempty"`     // the time asked about; now if nil
+	Itinerary   []Stay     `json:"itinerary,omitempty"`
+	Consistency string     `json:"consistency,omitempty"` // "local" (the default) or "linearizable"
+	MaxAge      string     `json:"maxAge,omitempty"`      // a duration such as "60s"; never more than the node's own bound
+}
+
+// Stay is one stay of an itinerary.
+type Stay struct {
+	Area string    `json:"area"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// CheckAnswer is the decision, every reason for it, and what it was based on.
+type CheckAnswer struct {
+	recognition.Decision
+	Region string    `json:"region"` // the region that decided
+	At     time.Time `json:"at"`     // the time that it was decided for
+	AsOf   AsOf      `json:"asOf"`
+}
+
+// AsOf says what an answer knows: the size and root of the ledger that it was
+// read from, and how old that knowledge is.
+type AsOf struct {
+	Size      uint64   `json:"size"`
+	Root      string   `json:"root"`      // hex
+	FinalSize uint64   `json:"finalSize"` // 0 until checkpoints are certified
+	Cosigners []string `json:"cosigners"` // none until checkpoints are certified
+	Age       string   `json:"age"`       // a duration: how long ago this node last knew that it was up to date
+	AgeMillis int64    `json:"ageMillis"` // the same in milliseconds
+}
+
+// Submitted is the answer to a statement (POST /v1/statements).
+type Submitted struct {
+	Hash    string  `json:"hash"`            // SHA-256 of the statement, hex
+	Index   *uint64 `json:"index,omitempty"` // its place in the ledger, once ordered
+	State   string  `json:"state"`           // "accepted", "ordered" or "final"
+	Known   bool    `json:"known,omitempty"` // it was in the ledger already; Index is the first's
+	Promise string  `json:"promise,omitempty"`
+	Note    string  `json:"note,omitempty"` // where State is less than was waited for, why
+}
+
+// The states of a statement, and what a caller may wait for.
+const (
+	Accepted = "accepted" // one node holds it and has signed a promise
+	Ordered  = "ordered"  // it has its place in the ledger
+	Final    = "final"    // a certified checkpoint covers it
+)
+
+// Statement is one entry of the ledger, in words and as signed.
+type Statement struct {
+	Index     uint64         `json:"index"`
+	Hash      string         `json:"hash"`
+	Kind      string         `json:"kind"`
+	Authority string         `json:"authority"`
+	Subject   string         `json:"subject"`
+	Revision  uint64         `json:"revision,omitempty"`
+	IssuedAt  *time.Time     `json:"issuedAt,omitempty"` // by the signer's clock
+	Words     string         `json:"words"`              // one sentence
+	Body      map[string]any `json:"body"`
+	State     string         `json:"state"`
+	Raw       []byte         `json:"raw,omitempty"` // the COSE_Sign1, base64
+}
+
+// Statements is a page of the ledger (GET /v1/statements).
+type Statements struct {
+	Statements []Statement `json:"statements"`
+	Next       *uint64     `json:"next,omitempty"` // give it as "after" to read on; absent at the end
+	AsOf       AsOf        `json:"asOf"`
+}
+
+// Authority is one authority of the network (GET /v1/authorities).
+type Authority struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Role      string            `json:"role"`
+	Keys      map[string]string `json:"keys"` // base64 Ed25519 public keys by role
+	Addresses []string          `json:"addresses"`
+	Statement *uint64           `json:"statement,omitempty"` // nil: from the genesis
+}
+
+// Authorities lists them.
+type Authorities struct {
+	Authorities []Authority `json:"authorities"`
+	AsOf        AsOf        `json:"asOf"`
+}
+
+// IssuerKey is an issuer's key as the ledger has it (GET /v1/issuers).
+type IssuerKey struct {
+	ID           string     `json:"id"`  // thumbprint, hex: what retire and compromise take
+	KeyID        string     `json:"kid"` // base64, as in trust lists
+	Region       string     `json:"region"`
+	Status       string     `json:"status"` // registered, retired or compromised
+	Algorithm    string     `json:"algorithm"`
+	Kinds        []string   `json:"kinds"` // empty: all
+	ValidFrom    *time.Time `json:"validFrom,omitempty"`
+	ValidUntil   *time.Time `json:"validUntil,omitempty"`
+	RetiredAt    *time.Time `json:"retiredAt,omitempty"`
+	Since        *time.Time `json:"compromisedSince,omitempty"`
+	SpareEarlier bool       `json:"spareEarlier,omitempty"`
+	Reason       string     `json:"reason,omitempty"`
+	Revision     uint64     `json:"revision"`
+	Registered   uint64     `json:"registeredBy"` // statement index
+	Statement    uint64     `json:"statement"`    // the newest statement on it
+	Certificate  []byte     `json:"certificate,omitempty"`
+	PublicKey    []byte     `json:"publicKey"`
+}
+
+// Issuers lists issuers' keys.
+type Issuers struct {
+	Issuers []IssuerKey `json:"issuers"`
+	AsOf    AsOf        `json:"asOf"`
+}
+
+// Revocation is one thing said of a revocation hash (GET /v1/revocations/{hash}).
+type Revocation struct {
+	Authority string    `json:"authority"`
+	HashType  string    `json:"hashType"`
+	Action    string    `json:"action"` // "revoked" or "reinstated"
+	InForce   bool      `json:"inForce"`
+	Expires   time.Time `json:"expires"`
+	Reason    string    `json:"reason,omitempty"`
+	Statement uint64    `json:"statement"`
+}
+
+// Revocations is everything said of a hash, oldest first.
+type Revocations struct {
+	Hash        string       `json:"hash"`
+	Revoked     bool         `json:"revoked"`
+	Revocations []Revocation `json:"revocations"`
+	AsOf        AsOf         `json:"asOf"`
+}
+
+// RiskArea is an authority's word on an area (GET /v1/risk-areas).
+type RiskArea struct {
+	Area      string     `json:"area"`
+	Authority string     `json:"authority"`
+	Scheme    string     `json:"scheme"`
+	Level     string     `json:"level"`
+	Refuse    bool       `json:"refuse"`
+	From      *time.Time `json:"from,omitempty"`
+	Until     *time.Time `json:"until,omitempty"`
+	Lookback  uint64     `json:"lookbackDays"`
+	LegalRef  string     `json:"legalRef,omitempty"`
+	InForce   bool       `json:"inForce"` // at the time asked about
+	Revision  uint64     `json:"revision"`
+	Statement uint64     `json:"statement"`
+}
+
+// RiskAreas lists them, ended ones that still count in a look-back included.
+type RiskAreas struct {
+	RiskAreas []RiskArea `json:"riskAreas"`
+	AsOf      AsOf       `json:"asOf"`
+}
+
+// Recognition is what one region recognises of another's codes (GET /v1/recognitions).
+type Recognition struct {
+	Grantor    string      `json:"grantor"`
+	Grantee    string      `json:"grantee"`
+	Status     string      `json:"status"` // granted, suspended or withdrawn
+	Kinds      []string    `json:"kinds"`  // empty: all
+	From       *time.Time  `json:"from,omitempty"`
+	Until      *time.Time  `json:"until,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	Suspension *Suspension `json:"suspension,omitempty"`
+	InForce    bool        `json:"inForce"` // at the time asked about, for one kind of code at least
+	Revision   uint64      `json:"revision"`
+	Statement  uint64      `json:"statement"`
+}
+
+// Suspension is why and for what a recognition is suspended.
+type Suspension struct {
+	Kinds  []string   `json:"kinds"`
+	From   *time.Time `json:"from,omitempty"`
+	Until  *time.Time `json:"until,omitempty"`
+	Reason string     `json:"reason"`
+}
+
+// Recognitions lists them.
+type Recognitions struct {
+	Recognitions []Recognition `json:"recognitions"`
+	AsOf         AsOf          `json:"asOf"`
+}
+
+// Status is a node at a glance (GET /v1/status).
+type Status struct {
+	Network     string    `json:"network"`     // the genesis file's SHA-256, hex
+	NetworkName string    `json:"networkName"` // what people call it
+	Region      string    `json:"region"`
+	Role        string    `json:"role"`     // in the ledger: validator or observer
+	RaftRole    string    `json:"raftRole"` // leader, follower, candidate
+	Leader      string    `json:"leader"`   // "" while there is none
+	Term        uint64    `json:"term"`
+	Size        uint64    `json:"size"`
+	Root        string    `json:"root"`
+	Final       FinalHead `json:"final"`
+	Log         LogInfo   `json:"log"`
+	Age         string    `json:"age"`
+	AgeMillis   int64     `json:"ageMillis"`
+	MaxAge      string    `json:"maxAge"`        // beyond it checks are undetermined
+	Quorum      bool      `json:"quorum"`        // the node can get statements ordered, as far as it knows
+	Since       *string   `json:"noQuorumSince"` // RFC 3339
+	Held        int       `json:"held"`          // statements accepted and not yet ordered
+	Peers       []Peer    `json:"peers"`
+	Version     string    `json:"version"`
+	Started     string    `json:"started"`
+}
+
+// FinalHead is the newest certified checkpoint.
+type FinalHead struct {
+	Size      uint64   `json:"size"`
+	Root      string   `json:"root"`
+	Cosigners []string `json:"cosigners"`
+	Age       string   `json:"age"`
+	Note      string   `json:"note,omitempty"`
+}
+
+// LogInfo names the transparency log that the ledger is.
+type LogInfo struct {
+	Origin string `json:"origin"`
+	VKey   string `json:"vkey"` // this validator's signed-note verifier key
+}
+
+// Peer is another node as this one sees it (GET /v1/peers).
+type Peer struct {
+	Region    string   `json:"region"`
+	PeerID    string   `json:"peerId"`
+	Connected bool     `json:"connected"`
+	Addresses []string `json:"addresses"`
+}
+
+// Peers lists them.
+type Peers struct {
+	Peers []Peer `json:"peers"`
+}
+
+// Event is one server-sent event (GET /v1/events).
+type Event struct {
+	State     string    `json:"state"` // ordered, later also final
+	Statement Statement `json:"statement"`
+	AsOf      AsOf      `json:"asOf"`
+}
+
+// Revision is where a subject stands (GET /v1/revisions?subject=…): a new
+// statement on it makes Revision+1.
+type Revision struct {
+	Subject  string `json:"subject"`
+	Revision uint64 `json:"revision"` // 0: nothing was said of it yet
+	AsOf     AsOf   `json:"asOf"`
+}

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// Exit codes of the command, which border systems script against.
+const (
+	ExitDone        = 0 // done
+	ExitRefused     = 1 // refused, or not recognized
+	ExitUsage       = 2 // wrong usage or bad input
+	ExitUnreachable = 3 // could not reach, or not yet certain
+	ExitTampering   = 4 // found tampering
+)
+
+// The names of failures that the API itself makes. A refusal by the state
+// machine carries the state machine's own name (docs/reasons.md).
+const (
+	BadRequest       = "bad-request"
+	UnknownRegion    = "unknown-region"
+	TooLarge         = "too-large"
+	NotFound         = "not-found"
+	MethodNotAllowed = "method-not-allowed"
+	WrongContentType = "wrong-content-type"
+	Malformed        = "malformed-statement"
+	WrongSignature   = "wrong-signature"
+	NoQuorum         = "no-quorum"
+	Busy             = "busy"
+	Timeout          = "timeout"
+	ShuttingDown     = "shutting-down"
+	Broken           = "broken"
+	Stale            = "stale"
+	Unreachable      = "unreachable"
+	NotUnderstood    = "answer-not-understood"
+)
+
+// outcome is what a failure means to an HTTP client and to a script.
+type outcome struct {
+	status int
+	exit   int
+	hint   string
+}
+
+// outcomes is the one table from a failure's name to its status and exit code.
+var outcomes = map[string]outcome{
+	BadRequest:       {http.StatusBadRequest, ExitUsage, "compare the request with /openapi.json"},
+	UnknownRegion:    {http.StatusBadRequest, ExitUsage, "GET /v1/authorities lists the regions of this network"},
+	TooLarge:         {http.StatusRequestEntityTooLarge, ExitUsage, "send less at once: a statement has at most 60,000 bytes, an attachment 1 MiB (65,536 hashes)"},
+	NotFound:         {http.StatusNotFound, ExitRefused, ""},
+	MethodNotAllowed: {http.StatusMethodNotAllowed, ExitUsage, "compare the request with /openapi.json"},
+	WrongContentType: {http.StatusUnsupportedMediaType, ExitUsage, "send application/json to /v1/check, application/cose or multipart/form-data to /v1/statements"},
+	Malformed:        {http.StatusUnprocessableEntity, ExitUsage, "docs/formats/statement.md has the one encoding of each kind of statement"},
+	WrongSignature:   {http.StatusForbidden, ExitRefused, "sign with the statement key that the ledger has for this authority: GET /v1/authorities"},
+	NoQuorum:         {http.StatusServiceUnavailable, ExitUnreachable, "fewer than a majority of the validators reach one another; nothing is lost: send the same statement again later, it cannot be entered twice"},
+	Busy:             {http.StatusServiceUnavailable, ExitUnreachable, "the queue is full: send the same statement again after Retry-After"},
+	Timeout:          {http.StatusGatewayTimeout, ExitUnreachable, "it may yet be ordered: send the same statement again, it cannot be entered twice"},
+	ShuttingDown:     {http.StatusServiceUnavailable, ExitUnreachable, "this node is stopping: ask another"},
+	Broken:           {http.StatusServiceUnavailable, ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: see its log, free the disk or replace it, then start it again"},
+	Stale:            {http.StatusServiceUnavailable, ExitUnreachable, "this node cannot reach the others to be sure that it is up to date: ask another, or ask with consistency local"},
+	Unreachable:      {http.StatusBadGateway, ExitUnreachable, "is the node running, and is this its HTTP address? see --node"},
+	NotUnderstood:    {http.StatusBadGateway, ExitUnreachable, "is this the address of a Concordat node?"},
+}
+
+// Failure is an error answer's body, {"error": {...}}, and the error that a
+// Client returns.
+type Failure struct {
+	Name    string         `json:"name"`    // stable, for programs
+	Message string         `json:"message"` // what happened, with the value and the bound
+	Hint    string         `json:"hint,omitempty"`
+	Detail  map[string]any `json:"detail,omitempty"`
+
+	status int // as received; 0: by name
+}
+
+// Fail makes a failure of a name in the table, with the table's hint.
+func Fail(name, format string, a ...any) *Failure {
+	return &Failure{Name: name, Message: fmt.Sprintf(format, a...), Hint: outcomes[name].hint}
+}
+
+// WithHint replaces the hint.
+func (f *Failure) WithHint(format string, a ...any) *Failure {
+	f.Hint = fmt.Sprintf(format, a...)
+	return f
+}
+
+// WithStatus sets the HTTP status of a failure that is not in the table.
+func (f *Failure) WithStatus(status int) *Failure {
+	f.status = status
+	return f
+}
+
+// Error gives what happened; the hint is for the one who prints it.
+func (f *Failure) Error() string { return f.Name + ": " + f.Message }
+
+// Status is the HTTP status that goes with the failure.
+func (f *Failure) Status() int {
+	if f.status != 0 {
+		return f.status
+	}
+	if o, ok := outcomes[f.Name]; ok {
+		return o.status
+	}
+	return http.StatusInternalServerError
+}
+
+// Exit is the command's exit code for the failure.
+func (f *Failure) Exit() int {
+	if o, ok := outcomes[f.Name]; ok {
+		return o.exit
+	}
+	switch s := f.Status(); {
+	case s == http.StatusBadRequest || s == http.StatusUnprocessableEntity || s == http.StatusRequestEntityTooLarge:
+		return ExitUsage
+	case s >= 500:
+		return ExitUnreachable
+	default:
+		return ExitRefused
+	}
+}
+
+// Retriable reports whether the same request may succeed at another node, or here later.
+func (f *Failure) Retriable() bool {
+	return f.Status() == http.StatusServiceUnavailable || f.Name == Unreachable || f.Name == NotUnderstood
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"concordat/client"
+	"concordat/ledger/statement"
+	"concordat/recognition"
+)
+
+func newCheck(t *terminal) *cobra.Command {
+	var k talk
+	var q question
+	cmd := &cobra.Command{
+		Use:   "check CODE…",
+		Short: "Ask whether a code is to be honoured, and why",
+		Long: `  concordat check --node http://127.0.0.1:8461 'HC1:…'
+  concordat check --at 2021-06-01T12:00:00Z --region XB --itinerary stays.json - < code.txt
+
+Several codes are one person's, and are judged together. - reads codes from
+standard input, one a line: so they are seen neither in the list of processes
+nor in the shell's history. An itinerary is a JSON list of stays:
+[{"area":"CN-31-0115","from":"2021-05-20T08:00:00Z","to":"2021-05-22T18:00:00Z"}].
+
+The answer gives every reason in the order in which it was reached, with the
+statement that it rests on: + speaks for the code, - against it, ? could not be
+judged, * is worth knowing. The exit code is 0 for recognized, 1 for refused, 3
+for undetermined.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ask, err := q.request(cmd, t, args)
+			if err != nil {
+				return err
+			}
+			c, err := k.client()
+			if err != nil {
+				return err
+			}
+			a, err := c.Check(cmd.Context(), ask)
+			if err != nil {
+				return err
+			}
+			if err := t.emit(cmd, a, func(w io.Writer) error { return explainDecision(w, a) }); err != nil {
+				return err
+			}
+			switch a.Decision.Decision {
+			case recognition.Recognized:
+				return nil
+			case recognition.Refused:
+				return &outcome{client.ExitRefused}
+			}
+			return &outcome{client.ExitUnreachable}
+		},
+	}
+	k.flags(cmd)
+	q.flags(cmd)
+	return cmd
+}
+
+// question is what check is told.
+type question struct {
+	at          moment
+	region      string
+	itinerary   string
+	consistency choice
+	maxAge      time.Duration
+	bundle      string
+}
+
+func (q *question) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Var(&q.at, "at", "the time asked about (default now)")
+	f.StringVar(&q.region, "region", "", "the region that decides (default the node's own)")
+	f.StringVar(&q.itinerary, "itinerary", "", "`FILE` with where the person has been, in JSON")
+	q.consistency = choice{of: []string{"local", "linearizable"}}
+	f.Var(&q.consistency, "consistency", "linearizable first asks the leader what was said last (default local)")
+	f.DurationVar(&q.maxAge, "max-age", 0, "how old the node's knowledge may be (default, and at most, the node's own bound)")
+	f.StringVar(&q.bundle, "bundle", "", "`FILE` to check offline with; not in this version")
+}
+
+func (q *question) request(cmd *cobra.Command, t *terminal, args []string) (ask client.Check, err error) {
+	if q.bundle != "" {
+		return ask, usage("--bundle: checks without a node are not in this version; ask a node with --node")
+	}
+	if ask.Codes, err = readCodes(t, args); err != nil {
+		return ask, err
+	}
+	ask.Consistency = q.consistency.value
+	if q.region != "" {
+		r, err := statement.ParseRegion(q.region)
+		if err != nil {
+			return ask, usage("--region: %w", err)
+		}
+		ask.Region = string(r)
+	}
+	if !q.at.IsZero() {
+		ask.At = &q.at.Time
+	}
+	if cmd.Flags().Changed("max-age") {
+		if q.maxAge < 0 {
+			return ask, usage("--max-age is %s, want 0 or more", q.maxAge)
+		}
+		ask.MaxAge = q.maxAge.String()
+	}
+	if q.itinerary != "" {
+		ask.Itinerary, err = readItinerary(q.itinerary)
+	}
+	return ask, err
+}
+
+// readCodes gives the codes on the command line and, for "-", those of standard input.
+func readCodes(t *terminal, args []string) ([]string, error) {
+	var codes []string
+	for i, a := range args {
+		if a != "-" {
+			if err := refuseFile(i+1, a); err != nil {
+				return nil, err
+			}
+			codes = append(codes, a)
+			continue
+		}
+		lines := bufio.NewScanner(t.in)
+		lines.Buffer(nil, maxLine)
+		for lines.Scan() {
+			if line := strings.TrimSpace(lines.Text()); line != "" {
+				codes = append(codes, line)
+			}
+			if len(codes) > recognition.MaxCodes {
+				return nil, usage("more than %d codes; they are judged together, as one person's: check the codes of several people one by one", recognition.MaxCodes)
+			}
+		}
+		if errors.Is(lines.Err(), bufio.ErrTooLong) {
+			return nil, usage("standard input has a line of more than %d bytes; want one code a line", maxLine)
+		}
+		if err := lines.Err(); err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+	}
+	if len(codes) == 0 {
+		return nil, usage("there is no code on standard input")
+	}
+	return codes, nil
+}
+
+// pictures are the endings of files that a later version will look for codes in.
+var pictures = []string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf"}
+
+// refuseFile tells apart what is a file from what is a code. It does not quote
+// the argument unless it is a file's name.
+func refuseFile(place int, arg string) error {
+	if strings.Contains(arg, ":") {
+		return nil // every code has its prefix
+	}
+	if slices.Contains(pictures, strings.ToLower(filepath.Ext(arg))) {
+		return usage("%s looks like a picture; pictures are not read in this version: scan it, and give the text that begins with HC1:", arg)
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return usage("%s is a file; to check the code in it: concordat check - < %s", arg, arg)
+	}
+	return nil // the node says what is wrong with it
+}
+
+// maxItinerary bounds an itinerary's file, in bytes.
+const maxItinerary = 1 << 20
+
+func readItinerary(path string) ([]client.Stay, error) {
+	raw, err := readFile(path, maxItinerary)
+	if err != nil {
+		return nil, fmt.Errorf("--itinerary: %w", err)
+	}
+	var stays []client.Stay
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&stays); err != nil {
+		return nil, usage(`--itinerary %s: %w; want [{"area":"CN-31-0115","from":"2021-05-20T08:00:00Z","to":"2021-05-22T18:00:00Z"}]`, path, err)
+	}
+	if d.More() {
+		return nil, usage("--itinerary %s: there is something after the list", path)
+	}
+	for i := range stays {
+		a, err := statement.ParseArea(stays[i].Area)
+		if err != nil {
+			return nil, usage("--itinerary %s: stay %d: %w", path, i+1, err)
+		}
+		stays[i].Area = string(a)
+	}
+	return stays, nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+
+	"concordat/client"
+	"concordat/recognition"
+)
+
+// signs mark how a reason bears on the decision.
+var signs = map[recognition.Effect]string{
+	recognition.For: "+", recognition.Against: "-", recognition.Unknown: "?", recognition.Note: "*",
+}
+
+// explainDecision tells a decision in the order in which it was reached.
+func explainDecision(w io.Writer, a client.CheckAnswer) error {
+	p := &printer{w: w}
+	p.line("%s by %s, for %s", a.Decision.Decision, a.Region, stamp(&a.At))
+	for i, c := range a.Codes {
+		p.line("")
+		p.code(i, c, len(a.Codes) > 1)
+	}
+	p.line("")
+	for _, r := range a.Reasons {
+		about := ""
+		if r.Code != nil && len(a.Codes) > 1 {
+			about = fmt.Sprintf("code %d: ", *r.Code+1)
+		}
+		name := r.Name
+		if r.Detail != "" {
+			name += " (" + r.Detail + ")"
+		}
+		rests := ""
+		if r.Statement != nil {
+			rests = fmt.Sprintf(" [statement %d]", *r.Statement)
+		}
+		p.line("  %s %s%s: %s%s", signs[r.Effect], about, clean(name), clean(r.Message), rests)
+	}
+	p.line("")
+	if p.err != nil {
+		return p.err
+	}
+	return asOf(w, a.AsOf)
+}
+
+// printer prints lines until one fails.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, a ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", a...)
+	}
+}
+
+// code says what a code is and what it says. Nothing is believed, and so
+// nothing is shown, of a code that no registered key verifies.
+func (p *printer) code(i int, c recognition.CodeReport, several bool) {
+	what := "code"
+	if several {
+		what = fmt.Sprintf("code %d", i+1)
+	}
+	switch {
+	case c.Format == "":
+		p.line("%s: unreadable", what)
+		return
+	case c.Region == "":
+		p.line("%s: %s, not verified; it names key %s", what, c.Format, keyInWords(c.Key))
+		return
+	}
+	p.line("%s: %s of %s (%s), key %s, issued %s, expires %s", what, c.Kind, c.Region, c.Format, keyInWords(c.Key), stamp(c.IssuedAt), stamp(c.ExpiresAt))
+	for _, f := range c.Fields {
+		p.line("    %s: %s", clean(f.Name), clean(f.Value))
+	}
+}
+
+// keyInWords gives a key id as trust lists have it and as issuer list has it.
+func keyInWords(kid string) string {
+	b, err := base64.StdEncoding.DecodeString(kid)
+	if err != nil || len(b) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%s (%x)", kid, b)
+}
+
+// asOf says what an answer knows.
+func asOf(w io.Writer, a client.AsOf) error {
+	root := a.Root
+	if root == "" {
+		root = "-"
+	}
+	_, err := fmt.Fprintf(w, "as of %d statements (root %s), knowledge %s old\n", a.Size, short(root), a.Age)
+	return err
+}

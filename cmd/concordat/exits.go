@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"concordat/client"
+	"concordat/client/authority"
+	"concordat/consensus"
+	"concordat/ledger"
+	"concordat/ledger/genesis"
+	"concordat/ledger/statement"
+	"concordat/node"
+	"concordat/testnet"
+)
+
+// outcome is an exit code whose reason has been printed already, such as a
+// code that is not recognized.
+type outcome struct{ code int }
+
+func (o *outcome) Error() string { return fmt.Sprintf("exit code %d", o.code) }
+
+// usageError is a mistake in what was typed, or in a file that was given.
+type usageError struct{ err error }
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+func usage(format string, a ...any) error { return &usageError{fmt.Errorf(format, a...)} }
+
+// errTampered: a node's answer contradicts what was signed.
+var errTampered = errors.New("the node's answer is not what was signed")
+
+// exits is the table from what went wrong to its name for programs, the exit
+// code, and what to do. A *client.Failure brings its own.
+var exits = []struct {
+	err  error
+	name string
+	code int
+	hint string
+}{
+	{errTampered, "tampered", client.ExitTampering, "keep the answer and ask another node: one of them does not tell the truth"},
+	{authority.ErrExists, "directory-taken", client.ExitUsage, ""},
+	{authority.ErrPermissions, "key-permissions", client.ExitUsage, "private keys are for their owner alone"},
+	{authority.ErrPassphrase, "passphrase", client.ExitUsage, "give it in CONCORDAT_PASSPHRASE, or the path of a file with it in CONCORDAT_PASSPHRASE_FILE"},
+	{authority.ErrNotAuthority, "not-an-authority", client.ExitUsage, "make an authority's directory with `concordat init`, and give it with --dir"},
+	{authority.ErrNoKey, "no-key", client.ExitUsage, ""},
+	{authority.ErrKey, "key-unusable", client.ExitUsage, "give a key file that `concordat init` made"},
+	{authority.ErrOtherKey, "other-key", client.ExitUsage, "keys/ and descriptor.json are of two authorities, or of two times; restore the pair that belongs together"},
+	{genesis.ErrProof, "descriptor-not-proven", client.ExitUsage, ""},
+	{genesis.ErrMalformed, "malformed-file", client.ExitUsage, "use genesis files and descriptors exactly as `concordat` wrote them"},
+	{genesis.ErrInvalid, "invalid-file", client.ExitUsage, ""},
+	{ledger.ErrOtherNetwork, "other-network", client.ExitUsage, "this directory has the data of another network: give that network's --genesis, or another --dir"},
+	{ledger.ErrLocked, "directory-locked", client.ExitUsage, "another process uses this directory; is the node running already?"},
+	{ledger.ErrCorrupt, "ledger-corrupt", client.ExitTampering, "the ledger on this disk is not what was written to it: keep a copy, then replace the disk"},
+	{consensus.ErrNotFounded, "not-founded", client.ExitUsage, "if the network is being founded now, start the node with --found; if it has run before, its data/ is lost or elsewhere"},
+	{consensus.ErrStateLost, "state-lost", client.ExitUsage, ""},
+	{consensus.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
+	{node.ErrNotInNetwork, "not-in-network", client.ExitUsage, ""},
+	{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
+	{testnet.ErrNotAsTold, "not-as-told", client.ExitRefused, ""},
+	{statement.ErrInvalid, "invalid-statement", client.ExitUsage, ""},
+	{statement.ErrRegion, "not-a-region", client.ExitUsage, ""},
+	{statement.ErrArea, "not-an-area", client.ExitUsage, ""},
+	{fs.ErrNotExist, "no-such-file", client.ExitUsage, ""},
+	{fs.ErrExist, "file-exists", client.ExitUsage, ""},
+	{fs.ErrPermission, "permission", client.ExitUsage, ""},
+	{context.DeadlineExceeded, "timeout", client.ExitUnreachable, ""},
+	{context.Canceled, "interrupted", client.ExitUnreachable, ""},
+}
+
+// explain gives what a program and a person are told of an error, and the exit code.
+func explain(err error) (f client.Failure, code int) {
+	var u *usageError
+	var known *client.Failure
+	f = client.Failure{Name: "failed", Message: err.Error()}
+	switch {
+	case errors.As(err, &known):
+		f.Name, f.Hint, f.Detail = known.Name, known.Hint, known.Detail
+		// The name stands in its own field, and before the message for people.
+		f.Message = strings.Replace(f.Message, known.Error(), known.Message, 1)
+		return f, known.Exit()
+	case errors.As(err, &u):
+		f.Name = "usage"
+		return f, client.ExitUsage
+	}
+	for _, e := range exits {
+		if errors.Is(err, e.err) {
+			f.Name, f.Hint = e.name, e.hint
+			return f, e.code
+		}
+	}
+	// cobra reports unknown commands and missing arguments as plain errors.
+	for _, p := range []string{"unknown command", "accepts ", "requires ", "required flag", "if any flags in the group", "at least one of the flags"} {
+		if strings.HasPrefix(err.Error(), p) {
+			f.Name, f.Hint = "usage", "see --help"
+			return f, client.ExitUsage
+		}
+	}
+	return f, client.ExitRefused
+}
+
+// fail tells what went wrong, to people on standard error and with --json to
+// programs on standard output, and gives the exit code.
+func (t *terminal) fail(args []string, err error) int {
+	var o *outcome
+	if errors.As(err, &o) {
+		return o.code
+	}
+	f, code := explain(err)
+	if f.Name == "usage" || f.Name == "failed" {
+		t.say("concordat: %s", f.Message)
+	} else {
+		t.say("concordat: %s: %s", f.Name, f.Message)
+	}
+	if revision, ok := f.Detail["revision"].(float64); ok && revision > 0 {
+		t.say("  its subject stands at revision %.0f now; without --revision the next one is taken", revision)
+	}
+	if f.Hint != "" {
+		t.say("  hint: %s", f.Hint)
+	}
+	if slices.Contains(args, "--json") && !t.emitted {
+		// If standard output is gone, the exit code still says it.
+		_ = json.NewEncoder(t.out).Encode(map[string]client.Failure{"error": f})
+	}
+	return code
+}

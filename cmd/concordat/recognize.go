@@ -1,0 +1,184 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"concordat/client"
+	"concordat/ledger/statement"
+)
+
+func newRecognize(t *terminal) *cobra.Command {
+	return group("recognize", "Say whose codes are recognised",
+		`  concordat recognize grant --dir xb XA
+  concordat recognize suspend --dir xb XA --kinds test --reason 'tests of one laboratory are under investigation'
+  concordat recognize change --dir xb XA               # ends the suspension, and states the terms anew
+  concordat recognize withdraw --dir xb XA
+  concordat recognize list
+
+Recognition goes one way: that XB recognises codes of XA says nothing of XA. A
+region's own codes need none.`,
+		newRecognizeGrant(t), newRecognizeChange(t), newRecognizeSuspend(t), newRecognizeWithdraw(t), newRecognizeList(t))
+}
+
+// termFlags are what is recognised: which kinds, from when, until when, why.
+type termFlags struct {
+	kinds       kinds
+	from, until moment
+	reason      string
+}
+
+func (r *termFlags) flags(cmd *cobra.Command, reason string) {
+	f := cmd.Flags()
+	f.Var(&r.kinds, "kinds", "for which kinds of code: vaccination, test, recovery, health, itinerary, or all (default all)")
+	f.Var(&r.from, "from", "checks at earlier times are not covered")
+	f.Var(&r.until, "until", "checks at later times are not covered")
+	f.StringVar(&r.reason, "reason", "", reason)
+}
+
+func (r *termFlags) terms(region string) (statement.Terms, error) {
+	of, err := statement.ParseRegion(region)
+	if err != nil {
+		return statement.Terms{}, err
+	}
+	return statement.Terms{Region: of, Kinds: r.kinds.list, From: r.from.of(), Until: r.until.of(), Reason: r.reason}, nil
+}
+
+func newRecognizeGrant(t *terminal) *cobra.Command {
+	var s speech
+	var r termFlags
+	cmd := &cobra.Command{
+		Use:   "grant REGION",
+		Short: "Recognise a region's codes",
+		Long: `  concordat recognize grant --dir xb XA
+  concordat recognize grant --dir xb XA --kinds vaccination,recovery --until 2022-06-30T23:59:59Z --reason 'agreement of 2021-05-20'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			terms, err := r.terms(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.Grant{Terms: terms})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	r.flags(cmd, "the agreement or decision it rests on, for everyone to read")
+	return cmd
+}
+
+func newRecognizeChange(t *terminal) *cobra.Command {
+	var s speech
+	var r termFlags
+	cmd := &cobra.Command{
+		Use:   "change REGION",
+		Short: "State the terms of a recognition anew, ending any suspension",
+		Long: `  concordat recognize change --dir xb XA --kinds vaccination
+
+Says the whole of the terms: what is left out here has its default, whatever was
+granted before.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			terms, err := r.terms(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.ChangeGrant{Terms: terms})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	r.flags(cmd, "the agreement or decision it rests on, for everyone to read")
+	return cmd
+}
+
+func newRecognizeSuspend(t *terminal) *cobra.Command {
+	var s speech
+	var r termFlags
+	cmd := &cobra.Command{
+		Use:   "suspend REGION --reason TEXT",
+		Short: "Suspend a recognition, with a reason that every answer gives",
+		Long: `  concordat recognize suspend --dir xb XA --reason 'the signing server of XA is under investigation'
+  concordat recognize suspend --dir xb XA --kinds test --until 2021-08-01T00:00:00Z --reason 'tests are re-evaluated'
+
+Its terms stay; concordat recognize change ends the suspension.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			terms, err := r.terms(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.Suspend{Region: terms.Region, Kinds: terms.Kinds, From: terms.From, Until: terms.Until, Reason: terms.Reason})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	r.flags(cmd, "why, for everyone to read; it stands in every answer that it refuses")
+	require(cmd, "reason")
+	return cmd
+}
+
+func newRecognizeWithdraw(t *terminal) *cobra.Command {
+	var s speech
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "withdraw REGION",
+		Short: "End a recognition",
+		Long: `  concordat recognize withdraw --dir xb XA --reason 'the agreement has ended'
+
+A later grant begins anew.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			region, err := statement.ParseRegion(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.Withdraw{Region: region, Reason: reason})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for everyone to read")
+	return cmd
+}
+
+func newRecognizeList(t *terminal) *cobra.Command {
+	var k talk
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List who recognises whom",
+		Long:  `  concordat recognize list --node http://127.0.0.1:8460`,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := k.client()
+			if err != nil {
+				return err
+			}
+			a, err := c.Recognitions(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return t.emit(cmd, a, func(w io.Writer) error {
+				rows := [][]string{{"REGION", "RECOGNISES", "STATUS", "KINDS", "FROM", "UNTIL", "IN FORCE", "STATEMENT", "REASON"}}
+				for _, r := range a.Recognitions {
+					rows = append(rows, []string{r.Grantor, r.Grantee, r.Status, orAll(r.Kinds), stamp(r.From), stamp(r.Until), yesNo(r.InForce), index(&r.Statement), clean(whyOf(r))})
+				}
+				if err := table(w, rows...); err != nil {
+					return err
+				}
+				return asOf(w, a.AsOf)
+			})
+		},
+	}
+	k.flags(cmd)
+	return cmd
+}
+
+// whyOf gives the newest stated reason.
+func whyOf(r client.Recognition) string {
+	if r.Suspension != nil {
+		return "suspended for " + orAll(r.Suspension.Kinds) + ": " + r.Suspension.Reason
+	}
+	return r.Reason
+}

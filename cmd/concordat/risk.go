@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"concordat/ledger/statement"
+)
+
+func newRisk(t *terminal) *cobra.Command {
+	return group("risk", "Say which areas are at risk",
+		`  concordat risk declare --dir xa CN-31-0115 --level high --from now
+  concordat risk change --dir xa CN-31-0115 --level medium --from now --note-only
+  concordat risk lift --dir xa CN-31-0115
+  concordat risk list
+
+A stay in a declared area, within the look-back before a check, is held against
+an itinerary. Areas nest: CN-31 covers CN-31-0115.`,
+		newRiskDeclare(t), newRiskChange(t), newRiskLift(t), newRiskList(t))
+}
+
+// riskFlags are the flags of declare and change.
+type riskFlags struct {
+	level, scheme string
+	from, until   moment
+	lookback      uint64
+	noteOnly      bool
+	legalRef      string
+}
+
+func (r *riskFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.level, "level", "", "the level, in the scheme's words: high, dark-red, …")
+	f.StringVar(&r.scheme, "scheme", "default", "whose levels they are")
+	f.Var(&r.from, "from", "since when the area stands at this level")
+	f.Var(&r.until, "until", "until when (default: until it is changed or lifted)")
+	f.Uint64Var(&r.lookback, "lookback-days", 14, "how many days before a check a stay counts")
+	f.BoolVar(&r.noteOnly, "note-only", false, "a stay is noted on the answer; without it, a stay refuses")
+	f.StringVar(&r.legalRef, "legal-ref", "", "the legal ground, for everyone to read")
+	require(cmd, "level", "from")
+}
+
+func (r *riskFlags) body(area string) (statement.RiskLevel, error) {
+	a, err := statement.ParseArea(area)
+	if err != nil {
+		return statement.RiskLevel{}, err
+	}
+	return statement.RiskLevel{
+		Area: a, Scheme: r.scheme, Level: r.level, From: r.from.of(), Until: r.until.of(),
+		Lookback: r.lookback, Refuse: !r.noteOnly, LegalRef: r.legalRef,
+	}, nil
+}
+
+func newRiskDeclare(t *terminal) *cobra.Command {
+	var s speech
+	var r riskFlags
+	cmd := &cobra.Command{
+		Use:   "declare AREA --level LEVEL --from T",
+		Short: "Declare an area at risk",
+		Long: `  concordat risk declare --dir xa CN-31-0115 --level high --from now
+  concordat risk declare --dir xa AT-7 --scheme ecdc-2021 --level dark-red --from 2021-07-01T00:00:00Z --lookback-days 10
+
+A stay in the area refuses a check unless --note-only is given. An area that
+stands declared is changed, not declared again.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			level, err := r.body(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.DeclareRisk{RiskLevel: level})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	r.flags(cmd)
+	return cmd
+}
+
+func newRiskChange(t *terminal) *cobra.Command {
+	var s speech
+	var r riskFlags
+	cmd := &cobra.Command{
+		Use:   "change AREA --level LEVEL --from T",
+		Short: "Replace a declaration that stands",
+		Long: `  concordat risk change --dir xa CN-31-0115 --level medium --from now --note-only
+
+Says the whole of how the area stands from now on: what is left out here has its
+default, whatever was declared before. Stays from before still count.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			level, err := r.body(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.ChangeRisk{RiskLevel: level})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	r.flags(cmd)
+	return cmd
+}
+
+func newRiskLift(t *terminal) *cobra.Command {
+	var s speech
+	var scheme, reason string
+	at := moment{time.Now().UTC().Truncate(time.Second)}
+	cmd := &cobra.Command{
+		Use:   "lift AREA",
+		Short: "End a declaration",
+		Long: `  concordat risk lift --dir xa CN-31-0115
+  concordat risk lift --dir xa CN-31-0115 --at 2021-08-01T00:00:00Z --reason 'no case for 28 days'
+
+Stays before --at still count within the look-back.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			area, err := statement.ParseArea(args[0])
+			if err != nil {
+				return err
+			}
+			return s.say(cmd, t, &statement.LiftRisk{Area: area, Scheme: scheme, At: at.of(), Reason: reason})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	f := cmd.Flags()
+	f.StringVar(&scheme, "scheme", "default", "whose levels they are")
+	f.Var(&at, "at", "as of when (default now)")
+	f.Lookup("at").DefValue = ""
+	f.StringVar(&reason, "reason", "", "why, for everyone to read")
+	return cmd
+}
+
+func newRiskList(t *terminal) *cobra.Command {
+	var k talk
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List areas at risk, ended ones that still count included",
+		Long:  `  concordat risk list --node http://127.0.0.1:8460`,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := k.client()
+			if err != nil {
+				return err
+			}
+			a, err := c.RiskAreas(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return t.emit(cmd, a, func(w io.Writer) error {
+				rows := [][]string{{"AREA", "AUTHORITY", "SCHEME", "LEVEL", "FROM", "UNTIL", "LOOK-BACK", "A STAY", "IN FORCE", "STATEMENT"}}
+				for _, r := range a.RiskAreas {
+					effect := "is noted"
+					if r.Refuse {
+						effect = "refuses"
+					}
+					rows = append(rows, []string{r.Area, r.Authority, clean(r.Scheme), clean(r.Level), stamp(r.From), stamp(r.Until),
+						fmt.Sprintf("%d days", r.Lookback), effect, yesNo(r.InForce), index(&r.Statement)})
+				}
+				if err := table(w, rows...); err != nil {
+					return err
+				}
+				return asOf(w, a.AsOf)
+			})
+		},
+	}
+	k.flags(cmd)
+	return cmd
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"concordat/client"
+	"concordat/client/authority"
+	"concordat/ledger/genesis"
+	"concordat/ledger/statement"
+)
+
+// speech is what every command that signs is told: who speaks, with which key,
+// in which network, and how long to wait.
+type speech struct {
+	talk
+	dir, key  string
+	authority string
+	genesis   string
+	wait      choice
+	revision  uint64
+	dryRun    bool
+}
+
+func (s *speech) flags(cmd *cobra.Command) {
+	s.talk.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&s.dir, "dir", "", "the authority's directory, as init made it")
+	f.StringVar(&s.key, "key", "", "`FILE` of the statement key, where it is kept elsewhere; with --authority")
+	f.StringVar(&s.authority, "authority", "", "whose key --key is, like XA")
+	f.StringVar(&s.genesis, "genesis", "", "the network's founding document (default genesis.json in --dir, else the node's word)")
+	s.wait = choice{client.Final, []string{client.Accepted, client.Ordered, client.Final}}
+	f.Var(&s.wait, "wait", "how far the statement must have come")
+	f.BoolVar(&s.dryRun, "dry-run", false, "print the words of what would be signed, and sign nothing")
+	cmd.MarkFlagsMutuallyExclusive("dir", "key")
+}
+
+// revisionFlag is for the kinds of statement that make a revision of their subject.
+func (s *speech) revisionFlag(cmd *cobra.Command) {
+	cmd.Flags().Uint64Var(&s.revision, "revision", 0, "the revision that the statement makes (default: the one after the current)")
+}
+
+// speaker is the authority that speaks. It opens no key.
+func (s *speech) speaker() (statement.Region, error) {
+	switch {
+	case s.dir != "":
+		d, err := authority.Open(s.dir, nil)
+		if err != nil {
+			return "", err
+		}
+		id := d.ID()
+		if s.authority != "" {
+			want, err := statement.ParseRegion(s.authority)
+			if err != nil {
+				return "", usage("--authority: %w", err)
+			}
+			if want != id {
+				return "", usage("--dir is the directory of %s, and --authority says %s", id, want)
+			}
+		}
+		return id, nil
+	case s.authority != "":
+		id, err := statement.ParseRegion(s.authority)
+		if err != nil {
+			return "", usage("--authority: %w", err)
+		}
+		return id, nil
+	case s.key != "":
+		return "", usage("--key needs --authority: a key does not say whose it is")
+	}
+	return "", usage("who speaks? give --dir DIR, or --key FILE with --authority ID")
+}
+
+// voice is an authority that is ready to sign and to be heard.
+type voice struct {
+	*client.Author
+	wait string
+}
+
+func (s *speech) voice(ctx context.Context, t *terminal) (*voice, error) {
+	id, err := s.speaker()
+	if err != nil {
+		return nil, err
+	}
+	a := &client.Author{Authority: id}
+	if a.Client, err = s.client(); err != nil {
+		return nil, err
+	}
+	if a.Key, err = s.openKey(t); err != nil {
+		return nil, err
+	}
+	if a.Network, err = s.networkID(ctx, t, a); err != nil {
+		return nil, err
+	}
+	return &voice{a, s.wait.value}, nil
+}
+
+func (s *speech) openKey(t *terminal) (ed25519.PrivateKey, error) {
+	if s.dir == "" && s.key == "" {
+		return nil, usage("signing needs a key: give --dir DIR, or --key FILE with --authority ID")
+	}
+	if s.key != "" {
+		k, err := authority.LoadKey(s.key, t.passphrase)
+		if err != nil {
+			return nil, err
+		}
+		return k.Ed25519(), nil
+	}
+	d, err := authority.Open(s.dir, t.passphrase)
+	if err != nil {
+		return nil, err
+	}
+	k, err := d.Key(authority.Statement)
+	if err != nil {
+		return nil, err
+	}
+	return k.Ed25519(), nil
+}
+
+// networkID finds which network to sign for: a statement counts in one only.
+func (s *speech) networkID(ctx context.Context, t *terminal, by *client.Author) (statement.NetworkID, error) {
+	path := s.genesis
+	if path == "" && s.dir != "" {
+		beside := filepath.Join(s.dir, "genesis.json")
+		if _, err := os.Stat(beside); err == nil {
+			path = beside
+		}
+	}
+	if path == "" {
+		status, err := by.Client.Status(ctx)
+		if err != nil {
+			return statement.NetworkID{}, err
+		}
+		id, err := client.ParseNetwork(status.Network)
+		if err != nil {
+			return statement.NetworkID{}, client.Fail(client.NotUnderstood, "status: %v", err)
+		}
+		t.say("network %s (%s): taken from the node's word; give --genesis to be sure of it", clean(status.NetworkName), short(status.Network))
+		return id, nil
+	}
+	doc, err := readGenesis(path)
+	if err != nil {
+		return statement.NetworkID{}, err
+	}
+	a, ok := doc.Authority(by.Authority)
+	if !ok {
+		return statement.NetworkID{}, usage("%s is no authority of the network %q in %s; is this the right --genesis?", by.Authority, doc.Network, path)
+	}
+	if !a.Keys.Statement.Public().Equal(by.Key.Public()) {
+		t.say("remark: this is not the statement key that the genesis gives for %s; the network takes it only if it has been rotated since", by.Authority)
+	}
+	return doc.ID(), nil
+}
+
+func readGenesis(path string) (*genesis.Document, error) {
+	raw, err := readFile(path, genesis.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := genesis.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return doc, nil
+}
+
+// readFile reads a file of at most most bytes.
+func readFile(path string, most int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // it is only read
+	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > most {
+		return nil, usage("%s has more than %d bytes", path, most)
+	}
+	return b, nil
+}
+
+// said is what a command answers that signed one statement.
+type said struct {
+	Words     string `json:"words"`
+	Kind      string `json:"kind"`
+	Authority string `json:"authority"`
+	Subject   string `json:"subject"`
+	Revision  uint64 `json:"revision,omitempty"`
+	DryRun    bool   `json:"dryRun,omitempty"`
+	*client.Submitted
+}
+
+// say is the whole of a command that says one thing: shows the words, signs,
+// sends, and prints where the statement stands.
+func (s *speech) say(cmd *cobra.Command, t *terminal, body statement.Body) error {
+	ctx := cmd.Context()
+	id, err := s.speaker()
+	if err != nil {
+		return err
+	}
+	answer, err := wordsOf(id, body)
+	if err != nil {
+		return err
+	}
+	if s.dryRun {
+		answer.DryRun, answer.Revision = true, s.revision
+		return t.emit(cmd, answer, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s\nnot signed, not sent (--dry-run)\n", answer.Words)
+			return err
+		})
+	}
+	v, err := s.voice(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := v.submit(ctx, t, &answer, body, s.revision); err != nil {
+		return err
+	}
+	return t.emit(cmd, answer, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, answer.place())
+		return err
+	})
+}
+
+// wordsOf checks a body and puts it in words.
+func wordsOf(id statement.Region, body statement.Body) (said, error) {
+	if err := body.Validate(); err != nil {
+		return said{}, err
+	}
+	st := statement.Statement{Issuer: id, Body: body}
+	return said{Words: st.Words(), Kind: string(st.Kind()), Authority: string(id), Subject: st.Subject()}, nil
+}
+
+// submit signs a body as the given revision (0: the next one) and sends it.
+func (v *voice) submit(ctx context.Context, t *terminal, answer *said, body statement.Body, revision uint64) error {
+	t.say("signing: %s", answer.Words)
+	signed, err := v.Compose(ctx, body, revision)
+	if err != nil {
+		return err
+	}
+	answer.Revision = signed.Statement().Revision
+	sub, err := v.send(ctx, signed.Raw(), nil)
+	if err != nil {
+		return err
+	}
+	if sub.Note != "" {
+		t.say("remark: %s", clean(sub.Note))
+	}
+	answer.Submitted = &sub
+	return nil
+}
+
+// A node that is busy, or whose network is choosing a leader, is asked again a
+// few times: the same bytes cannot be entered twice.
+const (
+	sendTries = 5
+	sendPause = time.Second
+)
+
+func (v *voice) send(ctx context.Context, raw, attachment []byte) (client.Submitted, error) {
+	for try := 1; ; try++ {
+		sub, err := v.Client.Submit(ctx, raw, attachment, v.wait)
+		if err == nil || try == sendTries || !isNamed(err, client.Busy) && !isNamed(err, client.NoQuorum) {
+			return sub, err
+		}
+		select {
+		case <-ctx.Done():
+			return sub, context.Cause(ctx)
+		case <-time.After(sendPause):
+		}
+	}
+}
+
+// place says where a statement that was sent stands.
+func (a *said) place() string {
+	switch {
+	case a.Submitted == nil:
+		return "not sent"
+	case a.Index == nil:
+		return fmt.Sprintf("%s: hash %s, promised by %s", a.State, a.Hash, clean(a.Promise))
+	case a.Known:
+		return fmt.Sprintf("%s as statement %d before: hash %s", a.State, *a.Index, a.Hash)
+	}
+	revision := ""
+	if a.Revision > 0 {
+		revision = fmt.Sprintf(", revision %d", a.Revision)
+	}
+	return fmt.Sprintf("%s as statement %d%s: hash %s", a.State, *a.Index, revision, a.Hash)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"concordat/client"
+	"concordat/ledger/statement"
+)
+
+// checkedStatement is what statement answers: what the node says, and who
+// vouches for the signature.
+type checkedStatement struct {
+	client.Statement
+	Signature string `json:"signature"` // verified against the key of the genesis, or of the node's word
+}
+
+func newStatement(t *terminal) *cobra.Command {
+	var k talk
+	var genesisFile, rawFile string
+	cmd := &cobra.Command{
+		Use:   "statement INDEX | HASH",
+		Short: "Show one statement, and check it",
+		Long: `  concordat statement 12
+  concordat statement 12 --genesis genesis.json --raw 12.cose
+
+The signed bytes are fetched and checked here: that they hash to what was asked
+for, that they say what the node says they say, and that their authority's key
+has signed them, the key that --genesis names or else the node. A node that is
+caught contradicting what was signed is exit code 4.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := k.client()
+			if err != nil {
+				return err
+			}
+			s, err := c.Statement(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			u, err := agree(args[0], s)
+			if err != nil {
+				return err
+			}
+			voucher, err := vouch(cmd.Context(), c, genesisFile, u)
+			if err != nil {
+				return err
+			}
+			if rawFile != "" {
+				if err := writeNew(rawFile, s.Raw); err != nil {
+					return err
+				}
+				t.say("%s: %d bytes", rawFile, len(s.Raw))
+			}
+			a := checkedStatement{s, voucher}
+			return t.emit(cmd, a, func(w io.Writer) error { return printStatement(w, a) })
+		},
+	}
+	k.flags(cmd)
+	cmd.Flags().StringVar(&genesisFile, "genesis", "", "the network's founding document, to take the authority's key from")
+	cmd.Flags().StringVar(&rawFile, "raw", "", "`FILE` to write the signed bytes to; it must not be there yet")
+	return cmd
+}
+
+// agree checks that the bytes are the ones asked for and say what the node says.
+func agree(ref string, s client.Statement) (*statement.Unverified, error) {
+	sum := sha256.Sum256(s.Raw)
+	have := hex.EncodeToString(sum[:])
+	if have != s.Hash || len(ref) == 2*len(sum) && ref != have {
+		return nil, fmt.Errorf("%w: the bytes of statement %s hash to %s, and the node gives %s", errTampered, clean(ref), have, clean(s.Hash))
+	}
+	u, err := statement.Parse(s.Raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errTampered, err)
+	}
+	st := u.Statement()
+	for _, f := range []struct{ what, node, signed string }{
+		{"kind", s.Kind, string(st.Kind())},
+		{"authority", s.Authority, string(st.Issuer)},
+		{"subject", s.Subject, st.Subject()},
+		{"revision", fmt.Sprint(s.Revision), fmt.Sprint(st.Revision)},
+		{"words", s.Words, st.Words()},
+	} {
+		if f.node != f.signed {
+			return nil, fmt.Errorf("%w: its %s is %q, and the node says %q", errTampered, f.what, f.signed, f.node)
+		}
+	}
+	return u, nil
+}
+
+// vouch verifies the signature and says whose word the key is.
+func vouch(ctx context.Context, c *client.Client, genesisFile string, u *statement.Unverified) (string, error) {
+	st := u.Statement()
+	var key ed25519.PublicKey
+	voucher := "verified with the key that the node names; give --genesis to be sure of it"
+	if genesisFile != "" {
+		doc, err := readGenesis(genesisFile)
+		if err != nil {
+			return "", err
+		}
+		if st.Network != doc.ID() {
+			return "", fmt.Errorf("%w: it was signed for network %s, and %s founds %s", errTampered, st.Network, genesisFile, doc.ID())
+		}
+		a, ok := doc.Authority(st.Issuer)
+		if !ok {
+			return "", fmt.Errorf("%w: %s is no authority of the network in %s", errTampered, st.Issuer, genesisFile)
+		}
+		key, voucher = a.Keys.Statement.Public(), "verified with the key in "+genesisFile
+	} else {
+		all, err := c.Authorities(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, a := range all.Authorities {
+			if a.ID == string(st.Issuer) {
+				// A key that is not base64 verifies nothing, and Verify says so.
+				key, _ = base64.StdEncoding.DecodeString(a.Keys["statement"])
+			}
+		}
+	}
+	if _, err := u.Verify(key); err != nil {
+		return "", fmt.Errorf("%w: %w", errTampered, err)
+	}
+	return voucher, nil
+}
+
+func printStatement(w io.Writer, a checkedStatement) error {
+	body, err := json.MarshalIndent(a.Body, "  ", "  ")
+	if err != nil {
+		return err
+	}
+	p := &printer{w: w}
+	p.line("%s\n", clean(a.Words))
+	p.line("index      %d (%s)", a.Index, a.State)
+	p.line("hash       %s", a.Hash)
+	p.line("kind       %s", a.Kind)
+	p.line("authority  %s", a.Authority)
+	p.line("subject    %s", clean(a.Subject))
+	if a.Revision > 0 {
+		p.line("revision   %d", a.Revision)
+	}
+	p.line("issued     %s (by the signer's clock)", stamp(a.IssuedAt))
+	p.line("signature  %s", a.Signature)
+	p.line("\n  %s", body)
+	return p.err
+}

@@ -1,0 +1,42 @@
+// Package consensus gives the ledger its one order: blocks of statements, each
+// one entry of Raft's log (hashicorp/raft), kept in raft-boltdb and carried by
+// whatever raft.Transport it is given.
+//
+// It promises that a statement for which Submit returned an index is applied
+// at this node and stored at a majority, and that every node applies the same
+// blocks in the same order. It expects a transport that says truly who sent
+// what (Raft believes its peers), a ledger whose Apply is a function of what it
+// applied before, and a caller that stops the process when Fault speaks. Of
+// trust nothing rests on the order: a leader can withhold or delay, but what it
+// makes up is refused by every replica's ledger. It knows neither HTTP nor libp2p.
+//
+// Invariants, cited by number in code and tests:
+//
+//	C1   Acknowledged means applied here, after a majority has stored it. No
+//	     timer and no guess acknowledges.
+//	C2   An honest proposer signs at most one block for a (term, size). What it
+//	     signed and could not hand to Raft it hands to Raft again, byte for byte.
+//	C3   The first block of a term is made after Raft's barrier of that term was
+//	     applied: it builds on all that earlier leaders got committed.
+//	C4   One block is outstanding. What waits meanwhile is the next one.
+//	C5   What the ledger refuses never enters a block, and a refusal is told no
+//	     earlier than what it was judged against is ordered.
+//	C6   Entries reach the ledger in the log's order, from one goroutine, each
+//	     with its index and term. Entries without a block (no-ops, barriers,
+//	     memberships) never reach it: its position is that of the last block.
+//	C7   The ledger is never ahead of Raft's log. Where it is behind (a crash, a
+//	     lost disk), the log replays from where the ledger stands: anchors bend to
+//	     the ledger, never the reverse.
+//	C8   An anchor is written only after the ledger's flush, and says where the
+//	     ledger stood; nothing is ever restored from it. Raft's log is kept whole.
+//	C9   A write to Raft's log that misses its deadline costs the leadership. If
+//	     it lands later, it is undone before anything else is written.
+//	C10  Term and vote are never lost silently: a node whose marker says that it
+//	     took part, and whose Raft state is gone, does not start.
+//	C11  A failure of storage, or of what this package takes for granted, ends all
+//	     acknowledging and is told once, through Fault.
+//	C12  ReadIndex names a point that holds everything acknowledged anywhere
+//	     before it was called: a majority was asked after the call, not before.
+//
+// DESIGN.md has the roads not taken.
+package consensus

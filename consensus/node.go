@@ -1,0 +1,213 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+// Node is one validator's part in ordering. Open makes it, Close ends it; its
+// methods may be called by any number of goroutines.
+type Node struct {
+	cfg   Config
+	log   *slog.Logger
+	fault *fault
+
+	bolt  *raftboltdb.BoltStore
+	guard *guard
+	logs  raft.LogStore
+	tap   *tap
+	fsm   *fsm
+	raft  *raft.Raft
+
+	queue    *queue
+	reads    reads
+	reign    atomic.Pointer[reign] // nil unless this node leads and is ready to
+	last     lastSigned            // of the proposer's goroutine
+	blocks   atomic.Uint64         // blocks ordered by this node
+	known    knowledge
+	changed  news
+	observed chan raft.Observation
+
+	closeOnce sync.Once
+	closeErr  error
+	closing   chan struct{} // closed when Close begins
+	hurry     chan struct{} // closed when Close waits for nobody any more
+	stopOnce  sync.Once
+	stopping  chan struct{} // closed when Raft is told to stop
+	stopped   raft.Future   // of Raft's shutdown
+	wg        sync.WaitGroup
+}
+
+type lastSigned struct {
+	term, size uint64
+	raw        []byte
+}
+
+// Open starts this node's part in ordering: it founds it if it is new and was
+// told to, brings Raft to where the ledger stands, and begins to follow, or to
+// stand for election. It takes over the transport, and closes it where it
+// fails. Errors wrap ErrConfig, ErrLocked, ErrNotFounded, ErrStateLost,
+// ErrOtherNetwork, ErrLedgerAhead, ErrGap or ErrStorage where they are that.
+func Open(c Config) (_ *Node, err error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: c, log: c.Logger, fault: newFault(), queue: newQueue(c.QueueStatements, c.QueueBytes),
+		observed: make(chan raft.Observation, 1), closing: make(chan struct{}), hurry: make(chan struct{}), stopping: make(chan struct{}),
+	}
+	var started atomic.Pointer[raft.Raft]
+	n.tap = newTap(c.Transport, func() uint64 {
+		if r := started.Load(); r != nil {
+			return r.CurrentTerm()
+		}
+		return 0
+	})
+	defer func() {
+		if err == nil {
+			return
+		}
+		err = errors.Join(err, n.tap.Close())
+		if n.bolt != nil {
+			err = errors.Join(err, n.bolt.Close())
+		}
+	}()
+	if n.bolt, err = openBolt(c.Dir); err != nil {
+		return nil, err
+	}
+	anchors, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))
+	if err != nil {
+		return nil, fmt.Errorf("opening anchors in %s: %w", c.Dir, err)
+	}
+	if err := found(c, n.bolt, n.bolt, anchors); err != nil {
+		return nil, err
+	}
+	if err := fitAnchors(c, n.bolt, anchors); err != nil {
+		return nil, err
+	}
+
+	n.guard = &guard{deadline: c.LogWriteDeadline, log: n.log, fault: n.fault, closed: n.stopping}
+	var under raft.LogStore = n.bolt
+	var stable raft.StableStore = n.bolt
+	if c.hook != nil {
+		under, stable = c.hook(under, stable)
+	}
+	if n.logs, err = raft.NewLogCache(cachedLogs, &logStore{LogStore: under, guard: n.guard}); err != nil {
+		return nil, err
+	}
+	n.fsm = newFSM(c, n.fault)
+	if n.raft, err = newRaft(c.raft(), n.fsm, n.logs, &stableStore{stable, n.guard}, anchors, n.tap); err != nil {
+		return nil, err
+	}
+	started.Store(n.raft)
+	n.raft.RegisterObserver(raft.NewObserver(n.observed, false, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.LeaderObservation, raft.RaftState:
+			return true
+		}
+		return false
+	}))
+	n.wg.Go(n.propose)
+	n.wg.Go(n.watch)
+	return n, nil
+}
+
+// newRaft is raft.NewRaft, which panics where its log cannot be read.
+func newRaft(c *raft.Config, f raft.FSM, logs raft.LogStore, stable raft.StableStore, anchors raft.SnapshotStore, t raft.Transport) (r *raft.Raft, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: raft cannot start: %.500v", ErrStorage, p)
+		}
+	}()
+	if r, err = raft.NewRaft(c, f, logs, stable, anchors, t); err != nil {
+		return nil, fmt.Errorf("%w: raft cannot start: %w", ErrStorage, err)
+	}
+	return r, nil
+}
+
+// Fault gives the failure because of which this node must stop (C11). It gives
+// one at most, and is closed by Close.
+func (n *Node) Fault() <-chan error { return n.fault.told }
+
+// Term is Raft's current term.
+func (n *Node) Term() uint64 { return n.raft.CurrentTerm() }
+
+// Leader is the leader that this node follows, by address and id, as the
+// transport knows it; empty if none is known.
+func (n *Node) Leader() (raft.ServerAddress, raft.ServerID) { return n.raft.LeaderWithID() }
+
+// Patience is how long a caller does well to wait for a leader: see Profile.
+func (n *Node) Patience() time.Duration { return n.cfg.Profile.Patience }
+
+// Changed gives a channel that is closed when leadership next changes, here or
+// elsewhere. Take it before looking at Status.
+func (n *Node) Changed() <-chan struct{} { return n.changed.next() }
+
+// stopRaft tells Raft to stop, once, without waiting.
+func (n *Node) stopRaft() {
+	n.stopOnce.Do(func() {
+		n.stopped = n.raft.Shutdown()
+		close(n.stopping)
+	})
+}
+
+// Close ends this node's part, in this order:
+//
+//  1. Submit and ReadIndex take nothing more: what comes now would only be lost.
+//  2. The block under way is waited for and answered; what waits behind it is
+//     told that the node closes. A caller hears of all that was ordered.
+//  3. A leader hands leadership over, so that the others need not wait for a
+//     heartbeat that does not come.
+//  4. An anchor is made, which flushes the ledger: the next start reads nothing again.
+//  5. Raft stops, and with it the transport: nothing is answered any more.
+//  6. Raft's log is closed, when nobody writes it any more.
+//
+// The ledger stays open: it is the caller's. Where a disk hangs, Close gives up
+// waiting after the profile's patience and says so; the process should then end.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() { n.closeErr = n.close() })
+	return n.closeErr
+}
+
+func (n *Node) close() error {
+	close(n.closing)
+	n.reads.close()
+	patience := time.AfterFunc(n.cfg.Profile.Patience, func() { close(n.hurry) })
+	defer patience.Stop()
+	n.wg.Wait() // propose ends its block, or is hurried
+	if n.fault.get() == nil {
+		if n.leads() && len(n.voters()) > 1 {
+			if err := n.await(n.raft.LeadershipTransfer()); err != nil {
+				n.log.Info("leadership was not handed over; the others will elect a leader by themselves", "err", err)
+			}
+		}
+		if err := n.await(n.raft.Snapshot()); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+			// The next start makes one where the ledger stands.
+			n.log.Debug("no anchor was made at the end", "err", err)
+		}
+	}
+	n.stopRaft()
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(n.stopped.Error(), n.bolt.Close()) }()
+	defer n.fault.close()
+	select {
+	case err := <-ended:
+		return err
+	case <-n.hurry:
+	}
+	// Raft may have been slow, and not stuck: one more short while.
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(n.cfg.Profile.Heartbeat):
+		return fmt.Errorf("%w: raft has not stopped in %v; its disk or its transport hangs", ErrStorage, n.cfg.Profile.Patience)
+	}
+}

@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+func held(t *testing.T, l *Ledger) []Candidate {
+	t.Helper()
+	cs, err := l.Held()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs
+}
+
+func TestHold(t *testing.T) {
+	n := newNetwork(t, "held.test")
+	disk := vfs.NewCrashableMem()
+	l := n.open(t, small(disk))
+	ordered := n.revoke(t, "XA", testHashes(0, 100), "lost")
+	refused := n.say(t, "XB", 7, grant("XA"))
+	waits := n.say(t, "XB", 1, grant("XA"))
+	all := []Candidate{ordered, refused, waits}
+	for _, c := range append(all, ordered) {
+		if err := l.Hold(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A crash right after loses none (L8), and changes nothing of the state.
+	l2 := n.open(t, small(disk.CrashClone(vfs.CrashCloneCfg{})))
+	if got := held(t, l2); len(got) != 3 {
+		t.Errorf("after a crash %d are held, want 3", len(got))
+	}
+	if stateOf(t, l2) != stateOf(t, l) {
+		t.Error("holding changed the state")
+	}
+	check(t, l2)
+	closeLedger(t, l2)
+
+	must(t, l, Position{1, 1}, n.seal(t, l.Head(), 1, ordered))
+	if err := l.Drop(hashOf(refused.Raw)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Drop(hashOf(refused.Raw)); err != nil {
+		t.Errorf("dropping again: %v", err)
+	}
+	// What is in the ledger is not held again (L9).
+	if err := l.Hold(ordered); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got := held(t, l)
+		if len(got) != 1 || !bytes.Equal(got[0].Raw, waits.Raw) || got[0].Attachment != nil {
+			t.Fatalf("%d are held, want the one that waits", len(got))
+		}
+		closeLedger(t, l)
+		l = n.open(t, small(disk))
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	closeLedger(t, l)
+}
+
+func TestHeldKeepsAttachment(t *testing.T) {
+	n := newNetwork(t, "held.test")
+	l := n.open(t, small(vfs.NewMem()))
+	defer closeLedger(t, l)
+	c := n.revoke(t, "XA", testHashes(0, 1000), "lost")
+	if err := l.Hold(c); err != nil {
+		t.Fatal(err)
+	}
+	got := held(t, l)
+	if len(got) != 1 || !slices.Equal(got[0].Attachment, c.Attachment) || !slices.Equal(got[0].Raw, c.Raw) {
+		t.Error("what is held is not what was given")
+	}
+}
+
+func TestHeldIsBounded(t *testing.T) {
+	n := newNetwork(t, "held.test")
+	o := small(vfs.NewMem())
+	o.HeldBytes = 4000
+	l := n.open(t, o)
+	defer closeLedger(t, l)
+	big := n.revoke(t, "XA", testHashes(0, 200), "lost")
+	if err := l.Hold(big); err != nil {
+		t.Fatal(err)
+	}
+	more := n.revoke(t, "XB", testHashes(0, 100), "lost")
+	if err := l.Hold(more); !errors.Is(err, ErrHeldFull) {
+		t.Errorf("holding more than the bound gave %v", err)
+	}
+	if err := l.Drop(hashOf(big.Raw)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Hold(more); err != nil {
+		t.Errorf("holding after room was made: %v", err)
+	}
+}

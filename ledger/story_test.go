@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+)
+
+// A run of a story takes a tenth of a second, so fewer of them are the
+// default; -rapid.checks asks for more.
+func init() {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+}
+
+func TestStory(t *testing.T) {
+	s := newStory(t, 1, 60)
+	l := s.net.open(t, small(vfs.NewMem()))
+	defer closeLedger(t, l)
+	s.goOn(t, l)
+	check(t, l)
+	if l.Head().Size < 20 {
+		t.Fatalf("the story has only %d statements", l.Head().Size)
+	}
+}
+
+// However the entries come (again, after restarts, with flushes between), root
+// and state are the same to the byte (L2, L5).
+func TestSameEntriesSameLedger(t *testing.T) {
+	s := newStory(t, 2, 30)
+	rapid.Check(t, func(rt *rapid.T) {
+		fs := vfs.NewMem()
+		o := small(fs)
+		o.MemTableBytes = rapid.SampledFrom([]uint64{64 << 10, 256 << 10, 4 << 20}).Draw(rt, "memtable")
+		l := s.net.open(t, o)
+		done := 0
+		for done < len(s.entries) {
+			switch rapid.IntRange(0, 9).Draw(rt, "step") {
+			case 0:
+				closeLedger(t, l)
+				l = s.net.open(t, o)
+				if at := s.whole(t, l); at != done-1 {
+					t.Fatalf("closed after entry %d, opened after %d", done-1, at)
+				}
+			case 1:
+				if err := l.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			case 2: // Raft delivers again what was applied
+				if done > 0 {
+					e := s.entries[rapid.IntRange(0, done-1).Draw(rt, "again")]
+					a, err := l.Apply(e.pos, e.raw)
+					if err != nil || !a.Duplicate {
+						t.Fatalf("applying %v again: %+v, %v", e.pos, a, err)
+					}
+				}
+			case 3:
+				if err := l.store.db.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				e := s.entries[done]
+				if _, err := l.Apply(e.pos, e.raw); err != nil {
+					t.Fatal(err)
+				}
+				done++
+			}
+		}
+		s.whole(t, l)
+		closeLedger(t, l)
+	})
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"concordat/client"
+	"concordat/ledger"
+)
+
+// retryAfter is what a client that was told "later" waits, in seconds.
+const retryAfter = 1
+
+// fail writes an error answer.
+func fail(w http.ResponseWriter, f *client.Failure) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if f.Status() == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	w.WriteHeader(f.Status())
+	// The client may be gone by now; there is nobody else to tell.
+	_ = json.NewEncoder(w).Encode(map[string]*client.Failure{"error": f})
+}
+
+// reply writes v as JSON.
+func reply(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding the answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// listing answers a GET on the state: the size is the ETag, so a poller that
+// has this size already is answered 304.
+func (a *api) listing(w http.ResponseWriter, r *http.Request, build func(*ledger.View) (any, error)) error {
+	view := a.node.View()
+	defer closeView(a, view)
+	etag := fmt.Sprintf(`"%d"`, view.Head().Size)
+	w.Header().Set("ETag", etag)
+	w.Header().Set("Cache-Control", "no-cache")
+	if r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	v, err := build(view)
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, v)
+}
+
+// closeView lets a view go. That it cannot be closed is the store's fault, and
+// says nothing against what was read from it.
+func closeView(a *api, v *ledger.View) {
+	if err := v.Close(); err != nil {
+		a.log.Warn("view not closed", "err", err)
+	}
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"concordat/ledger/statement"
+)
+
+// bodyJSON gives a statement's body with names in place of the numbers that it
+// has on the wire. Bytes that people compare are hex, as in docs/formats.
+func bodyJSON(b statement.Body) (map[string]any, error) {
+	m := map[string]any{}
+	set := func(name string, v any) {
+		switch x := v.(type) {
+		case string:
+			if x == "" {
+				return
+			}
+		case statement.Time:
+			if x == 0 {
+				return
+			}
+			v = x.String()
+		case []byte:
+			if len(x) == 0 {
+				return
+			}
+			v = base64.StdEncoding.EncodeToString(x)
+		case []statement.CodeKind:
+			if len(x) == 0 {
+				return
+			}
+		}
+		m[name] = v
+	}
+	batch := func(b *statement.Batch) {
+		set("hashType", b.HashType)
+		set("count", b.Count)
+		set("digest", hex.EncodeToString(b.Digest[:]))
+		set("expires", b.Expires)
+		set("reason", b.Reason)
+	}
+	risk := func(b *statement.RiskLevel) {
+		set("area", b.Area)
+		set("scheme", b.Scheme)
+		set("level", b.Level)
+		set("from", b.From)
+		set("until", b.Until)
+		set("lookbackDays", b.Lookback)
+		set("refuse", b.Refuse)
+		set("legalRef", b.LegalRef)
+	}
+	terms := func(b *statement.Terms) {
+		set("region", b.Region)
+		set("kinds", b.Kinds)
+		set("from", b.From)
+		set("until", b.Until)
+		set("reason", b.Reason)
+	}
+	switch b := b.(type) {
+	case *statement.RegisterKey:
+		set("key", b.Thumbprint().String())
+		set("kid", b.KeyID)
+		set("publicKey", b.PublicKey)
+		set("certificate", b.Certificate)
+		set("kinds", b.Kinds)
+		set("validFrom", b.ValidFrom)
+		set("validUntil", b.ValidUntil)
+	case *statement.RetireKey:
+		set("key", b.Key.String())
+		set("at", b.At)
+	case *statement.CompromiseKey:
+		set("key", b.Key.String())
+		set("since", b.Since)
+		set("spareEarlier", b.SpareEarlier)
+		set("reason", b.Reason)
+	case *statement.Revoke:
+		batch(&b.Batch)
+	case *statement.Reinstate:
+		batch(&b.Batch)
+	case *statement.DeclareRisk:
+		risk(&b.RiskLevel)
+	case *statement.ChangeRisk:
+		risk(&b.RiskLevel)
+	case *statement.LiftRisk:
+		set("area", b.Area)
+		set("scheme", b.Scheme)
+		set("at", b.At)
+		set("reason", b.Reason)
+	case *statement.Grant:
+		terms(&b.Terms)
+	case *statement.ChangeGrant:
+		terms(&b.Terms)
+	case *statement.Suspend:
+		set("region", b.Region)
+		set("kinds", b.Kinds)
+		set("from", b.From)
+		set("until", b.Until)
+		set("reason", b.Reason)
+	case *statement.Withdraw:
+		set("region", b.Region)
+		set("reason", b.Reason)
+	default:
+		return nil, fmt.Errorf("no names for the body of a %s", b.Kind())
+	}
+	return m, nil
+}
+
+func timeOrNil(t statement.Time) *time.Time {
+	if t == 0 {
+		return nil
+	}
+	at := t.Time()
+	return &at
+}
+
+// texts gives a list of typed names as strings; never nil, so that JSON has [].
+func texts[T ~string](in []T) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = string(s)
+	}
+	return out
+}

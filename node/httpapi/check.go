@@ -1,0 +1,75 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"concordat/client"
+)
+
+// check answers POST /v1/check.
+func (a *api) check(w http.ResponseWriter, r *http.Request) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return client.Fail(client.WrongContentType, "a check is application/json")
+	}
+	if err := a.checks.enter(r.Context(), "checks"); err != nil {
+		return err
+	}
+	defer a.checks.leave()
+	var q client.Check
+	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, a.maxBody), &q); err != nil {
+		return err
+	}
+	answer, err := a.node.Check(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	a.metrics.decided(answer)
+	return reply(w, http.StatusOK, answer)
+}
+
+// decodeStrictly reads one JSON object, with no field that is not known and
+// nothing after it. What it says of a fault never quotes the body.
+func decodeStrictly(body io.Reader, into any) error {
+	d := json.NewDecoder(body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("there is more after the object")
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return client.Fail(client.BadRequest, "the body is not the JSON object wanted: %s", whatIsWrong(err))
+}
+
+// whatIsWrong describes a decoding fault without the values, which may be a person's.
+func whatIsWrong(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends in the middle; was it cut short?"
+	case errors.As(err, &syntax):
+		return "no JSON at byte " + itoa(syntax.Offset)
+	case errors.As(err, &kind):
+		return "field " + kind.Field + " holds a " + strings.Fields(kind.Value)[0] + ", want " + kind.Type.String()
+	case strings.HasPrefix(err.Error(), "parsing time"):
+		return "a time is not RFC 3339 like 2021-06-01T12:00:00Z"
+	case strings.HasPrefix(err.Error(), "json: unknown field"):
+		return strings.TrimPrefix(err.Error(), "json: ")
+	case err.Error() == "there is more after the object":
+		return err.Error()
+	}
+	return "it cannot be read"
+}

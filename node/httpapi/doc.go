@@ -1,0 +1,11 @@
+// Package httpapi is a node's HTTP API: it reads requests, hands them to the
+// node, and writes answers in the shapes that package client defines.
+//
+// It promises that every answer that speaks of the ledger says the size and
+// root that it was read from and how old that knowledge is; that every error
+// has a stable name, the value and the bound, and a hint; that no body is read
+// beyond its bound, and no request waits without one; and that no code, name
+// or birth date reaches a log line or a metric.
+//
+// It expects a Node, and knows nothing of Raft, libp2p or how things are stored.
+package httpapi

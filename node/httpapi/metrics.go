@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"concordat/client"
+)
+
+// metrics are the API's figures. Their labels are routes, statuses, decisions
+// and names of reasons: nothing that tells of a person or a code.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	decisions *prometheus.CounterVec
+	reasons   *prometheus.CounterVec
+}
+
+func newMetrics(r *prometheus.Registry, n Node) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "concordat_http_requests_total", Help: "Requests answered, by route and status.",
+		}, []string{"route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "concordat_http_request_seconds", Help: "Time to answer, by route.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "concordat_check_decisions_total", Help: "Checks answered, by decision.",
+		}, []string{"decision"}),
+		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "concordat_check_reasons_total", Help: "Reasons given against a code or for not knowing, by name.",
+		}, []string{"reason"}),
+	}
+	r.MustRegister(m.requests, m.seconds, m.decisions, m.reasons)
+	for _, g := range []struct {
+		name, help string
+		value      func(client.Status) float64
+	}{
+		{"concordat_ledger_size", "Statements in this node's ledger.", func(s client.Status) float64 { return float64(s.Size) }},
+		{"concordat_knowledge_age_seconds", "How long ago this node last knew that it was up to date.", func(s client.Status) float64 { return float64(s.AgeMillis) / 1000 }},
+		{"concordat_leader", "1 where this node leads.", func(s client.Status) float64 { return one(s.RaftRole == "leader") }},
+		{"concordat_quorum", "1 while this node can get statements ordered, as far as it knows.", func(s client.Status) float64 { return one(s.Quorum) }},
+		{"concordat_raft_term", "Raft's term.", func(s client.Status) float64 { return float64(s.Term) }},
+		{"concordat_held_statements", "Statements accepted and not yet ordered.", func(s client.Status) float64 { return float64(s.Held) }},
+		{"concordat_peers_connected", "Other nodes connected.", func(s client.Status) float64 { return float64(connected(s.Peers)) }},
+	} {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, func() float64 { return g.value(n.Status()) }))
+	}
+	return m
+}
+
+func (m *metrics) observe(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+}
+
+func (m *metrics) decided(a client.CheckAnswer) {
+	m.decisions.WithLabelValues(string(a.Decision.Decision)).Inc()
+	for _, r := range a.Reasons {
+		if r.Effect == "against" || r.Effect == "unknown" {
+			m.reasons.WithLabelValues(r.Name).Inc()
+		}
+	}
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func connected(peers []client.Peer) (n int) {
+	for _, p := range peers {
+		if p.Connected {
+			n++
+		}
+	}
+	return n
+}

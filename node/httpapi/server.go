@@ -1,0 +1,212 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"concordat/client"
+	"concordat/ledger"
+)
+
+// Node is what the API needs of a running node.
+type Node interface {
+	// Check decides on codes. A fault is a *client.Failure.
+	Check(context.Context, client.Check) (client.CheckAnswer, error)
+	// Submit takes a signed statement and waits for the state named.
+	Submit(ctx context.Context, raw, attachment []byte, wait string) (client.Submitted, error)
+	// View pins the ledger as it stands; the caller closes it.
+	View() *ledger.View
+	// AsOf says what knowledge the view is.
+	AsOf(*ledger.View) client.AsOf
+	// Status is the node at a glance.
+	Status() client.Status
+	// Await returns once the ledger has more than size statements.
+	Await(ctx context.Context, size uint64) error
+	// Ready is nil when the node can answer from a state it knows to be current.
+	Ready() error
+	// Healthy is nil while the process does its work.
+	Healthy() error
+}
+
+// Config is how the API behaves.
+type Config struct {
+	Logger     *slog.Logger
+	Registry   *prometheus.Registry // where its figures go, and what /metrics shows
+	Checks     int                  // checks under way at once
+	Submits    int                  // submissions under way at once
+	Events     int                  // event streams open at once
+	CheckBytes int64                // bound of a check's body
+}
+
+// api is one API over one node.
+type api struct {
+	node    Node
+	log     *slog.Logger
+	metrics *metrics
+	checks  gate
+	submits gate
+	events  gate
+	maxBody int64
+}
+
+// DefaultCheckBytes bounds the body of a check: sixteen of the largest codes and an itinerary.
+const DefaultCheckBytes = 256 << 10
+
+// New makes the handler of a node's API.
+func New(n Node, c Config) http.Handler {
+	if c.CheckBytes == 0 {
+		c.CheckBytes = DefaultCheckBytes
+	}
+	a := &api{
+		node: n, log: c.Logger, metrics: newMetrics(c.Registry, n), maxBody: c.CheckBytes,
+		checks: newGate(c.Checks), submits: newGate(c.Submits), events: newGate(c.Events),
+	}
+	mux := http.NewServeMux()
+	for pattern, h := range a.routes() {
+		mux.Handle(pattern, a.wrap(pattern, h))
+	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn)}))
+	mux.Handle("/", a.wrap("other", a.noRoute(mux)))
+	return mux
+}
+
+// handler answers a request, or returns the failure to answer with.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// routes is the whole API. A test holds it against openapi.json.
+func (a *api) routes() map[string]handler {
+	return map[string]handler{
+		"POST /v1/check":             a.check,
+		"POST /v1/statements":        a.submit,
+		"GET /v1/statements":         a.statements,
+		"GET /v1/statements/{ref}":   a.statement,
+		"GET /v1/authorities":        a.authorities,
+		"GET /v1/issuers":            a.issuers,
+		"GET /v1/revocations/{hash}": a.revocations,
+		"GET /v1/risk-areas":         a.riskAreas,
+		"GET /v1/recognitions":       a.recognitions,
+		"GET /v1/revisions":          a.revision,
+		"GET /v1/status":             a.status,
+		"GET /v1/peers":              a.peers,
+		"GET /v1/events":             a.stream,
+		"GET /healthz":               a.healthz,
+		"GET /readyz":                a.readyz,
+		"GET /openapi.json":          a.openapi,
+	}
+}
+
+// noRoute tells an unknown path from a known one asked with another method.
+func (a *api) noRoute(mux *http.ServeMux) handler {
+	return func(_ http.ResponseWriter, r *http.Request) error {
+		for _, m := range []string{http.MethodGet, http.MethodPost} {
+			probe := r.Clone(r.Context())
+			probe.Method = m
+			if _, pattern := mux.Handler(probe); pattern != "/" && m != r.Method {
+				return client.Fail(client.MethodNotAllowed, "%s takes %s, not %s", r.URL.Path, m, r.Method)
+			}
+		}
+		return client.Fail(client.NotFound, "there is nothing at %s", r.URL.Path).WithHint("/openapi.json lists every path")
+	}
+}
+
+// wrap gives a handler its error answers, its figures, and a floor under panics.
+func (a *api) wrap(pattern string, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				// The value of a panic may quote a request: the stack is enough to find the fault.
+				a.log.Error("request panicked", "route", pattern, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					fail(rec, client.Fail("internal", "this node made a mistake; its log says where"))
+				}
+			}
+			a.metrics.observe(pattern, rec.status, time.Since(start))
+		}()
+		if err := h(rec, r); err != nil {
+			if rec.status != 0 { // the answer had begun: nothing more can be said on it
+				a.log.Debug("answer broken off", "route", pattern, "err", err)
+				return
+			}
+			f := asFailure(err)
+			if f.Status() >= http.StatusInternalServerError && f.Name != client.NoQuorum && f.Name != client.Busy {
+				a.log.Warn("request failed", "route", pattern, "name", f.Name, "message", f.Message)
+			}
+			fail(rec, f)
+		}
+	})
+}
+
+// asFailure turns any error into one with a name.
+func asFailure(err error) *client.Failure {
+	var f *client.Failure
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &tooLarge):
+		return client.Fail(client.TooLarge, "the body has more than %d bytes", tooLarge.Limit)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return client.Fail(client.Timeout, "no answer in time: %v", err)
+	case errors.Is(err, ledger.ErrBroken), errors.Is(err, ledger.ErrClosed):
+		return client.Fail(client.Broken, "%v", err)
+	}
+	return client.Fail("internal", "%v", err)
+}
+
+// recorder remembers the status that was written.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// gate bounds how much of one thing is under way at once.
+type gate chan struct{}
+
+func newGate(n int) gate { return make(gate, max(n, 1)) }
+
+// enter waits up to a second for room; leave must be called once it returns nil.
+func (g gate) enter(ctx context.Context, what string) error {
+	select {
+	case g <- struct{}{}:
+		return nil
+	default:
+	}
+	wait := time.NewTimer(time.Second)
+	defer wait.Stop()
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+		return client.Fail(client.Busy, "%d %s are under way already", cap(g), what)
+	}
+}
+
+func (g gate) leave() { <-g }

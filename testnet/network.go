@@ -1,0 +1,266 @@
+package testnet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"concordat/client"
+	"concordat/client/authority"
+	"concordat/ledger/genesis"
+	"concordat/ledger/statement"
+)
+
+// Options say which network to start.
+type Options struct {
+	// Dir keeps everything: one directory per region, and genesis.json. A network
+	// that is there already is started again as it was.
+	Dir string
+	// Regions are the authorities, one validator each.
+	Regions []string
+	// HTTPPortBase is the first node's HTTP port, the next ones follow; 0: any free ports.
+	HTTPPortBase int
+	// Command is the concordat binary. Default: this process's own.
+	Command string
+	// Profile is the timing between nodes. Default site.
+	Profile string
+	// Args are further arguments for every `node run`.
+	Args []string
+	// Env is further environment for every node.
+	Env []string
+	// ReadyWithin bounds how long the nodes may take to be ready. Default 60s.
+	ReadyWithin time.Duration
+}
+
+// Network is a running test network. Its methods are for one goroutine.
+type Network struct {
+	Name    string
+	Genesis string // the genesis file
+	ID      statement.NetworkID
+	Nodes   []*Node
+
+	o Options
+}
+
+// plan is what a directory remembers of its network between runs.
+type plan struct {
+	Regions []string `json:"regions"`
+	HTTP    []string `json:"http"` // host:port by region
+}
+
+const (
+	planFile    = "testnet.json"
+	genesisFile = "genesis.json"
+	networkName = "testnet.concordat.example"
+)
+
+// Up starts a network and waits until every node is ready.
+func Up(ctx context.Context, o Options) (_ *Network, err error) {
+	if o.Command == "" {
+		if o.Command, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("finding this command: %w", err)
+		}
+	}
+	if o.Profile == "" {
+		o.Profile = "site"
+	}
+	if o.ReadyWithin == 0 {
+		o.ReadyWithin = time.Minute
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	p, founded, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(o.Dir, genesisFile))
+	if err != nil {
+		return nil, fmt.Errorf("genesis: %w", err)
+	}
+	doc, err := genesis.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	net := &Network{Name: doc.Network, Genesis: filepath.Join(o.Dir, genesisFile), ID: doc.ID(), o: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, net.Stop())
+		}
+	}()
+	for i, r := range p.Regions {
+		n := &Node{Region: r, HTTP: "http://" + p.HTTP[i], Dir: filepath.Join(o.Dir, r), net: net}
+		net.Nodes = append(net.Nodes, n)
+		if err := n.start(founded); err != nil {
+			return nil, err
+		}
+	}
+	return net, net.Ready(ctx)
+}
+
+// prepare makes the keys and the genesis of a new network, or finds those of
+// one that is there. It reports whether the network is new.
+func prepare(o Options) (p plan, isNew bool, err error) {
+	b, err := os.ReadFile(filepath.Join(o.Dir, planFile))
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(b, &p); err != nil {
+			return p, false, fmt.Errorf("%s: %w", planFile, err)
+		}
+		if len(o.Regions) > 0 && !equal(o.Regions, p.Regions) {
+			return p, false, fmt.Errorf("%s holds a network of %v, not of %v; choose another directory", o.Dir, p.Regions, o.Regions)
+		}
+		return p, false, nil
+	case !errors.Is(err, os.ErrNotExist):
+		return p, false, fmt.Errorf("test network: %w", err)
+	}
+	if len(o.Regions) == 0 {
+		return p, false, errors.New("no regions given, like XA,XB,XC,XD")
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return p, false, fmt.Errorf("test network: %w", err)
+	}
+	ports, err := freePorts(2 * len(o.Regions))
+	if err != nil {
+		return p, false, err
+	}
+	var descriptors []genesis.Descriptor
+	for i, text := range o.Regions {
+		r, err := statement.ParseRegion(text)
+		if err != nil {
+			return p, false, err
+		}
+		http := ports[i]
+		if o.HTTPPortBase != 0 {
+			http = o.HTTPPortBase + i
+		}
+		peer := ports[len(o.Regions)+i]
+		addresses := []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", peer), fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", peer)}
+		d, err := authority.Create(filepath.Join(o.Dir, string(r)), r, "Health authority of "+string(r), addresses, "", "")
+		if err != nil {
+			return p, false, err
+		}
+		descriptors = append(descriptors, *d)
+		p.Regions = append(p.Regions, string(r))
+		p.HTTP = append(p.HTTP, net.JoinHostPort("127.0.0.1", strconv.Itoa(http)))
+	}
+	doc, err := genesis.New(networkName, time.Now(), descriptors)
+	if err != nil {
+		return p, false, err
+	}
+	if err := os.WriteFile(filepath.Join(o.Dir, genesisFile), doc.Encode(), 0o644); err != nil {
+		return p, false, fmt.Errorf("genesis: %w", err)
+	}
+	// Last, so that a directory with a plan is a whole one.
+	if b, err = json.MarshalIndent(p, "", "  "); err != nil {
+		return p, false, fmt.Errorf("%s: %w", planFile, err)
+	}
+	return p, true, os.WriteFile(filepath.Join(o.Dir, planFile), b, 0o600)
+}
+
+func equal(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if r, err := statement.ParseRegion(a[i]); err != nil || string(r) != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// freePorts finds n TCP ports of the loopback address that nobody listens on.
+// All are held until all are found, so that none comes twice.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// Ready waits until every running node is ready.
+func (n *Network) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.o.ReadyWithin)
+	defer cancel()
+	for _, node := range n.Nodes {
+		if err := node.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leader is the node that leads, as the others say too.
+func (n *Network) Leader(ctx context.Context) (*Node, error) {
+	for {
+		votes := map[string]int{}
+		for _, node := range n.Nodes {
+			if !node.Running() {
+				continue
+			}
+			once, cancel := context.WithTimeout(ctx, time.Second)
+			if s, err := node.Client().Status(once); err == nil && s.Leader != "" {
+				votes[s.Leader]++
+			}
+			cancel()
+		}
+		for _, node := range n.Nodes {
+			if node.Running() && votes[node.Region] > len(n.Nodes)/2 {
+				return node, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("no leader that a majority names: %v: %w", votes, context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Node is the node of a region; nil if there is none.
+func (n *Network) Node(region string) *Node {
+	for _, node := range n.Nodes {
+		if node.Region == region {
+			return node
+		}
+	}
+	return nil
+}
+
+// Client asks all nodes of the network, the given ones first.
+func (n *Network) Client(first ...*Node) (*client.Client, error) {
+	var urls []string
+	seen := map[*Node]bool{}
+	for _, node := range append(first, n.Nodes...) {
+		if !seen[node] {
+			seen[node] = true
+			urls = append(urls, node.HTTP)
+		}
+	}
+	return client.New(urls)
+}
+
+// Stop stops all nodes, the way an operator does (SIGTERM).
+func (n *Network) Stop() error {
+	for _, node := range n.Nodes {
+		node.signalStop()
+	}
+	var faults []error
+	for _, node := range n.Nodes {
+		faults = append(faults, node.Stop())
+	}
+	return errors.Join(faults...)
+}
