@@ -74,6 +74,8 @@ type Config struct {
 
 	// hook puts a fault between Raft and its stores; nil outside of tests.
 	hook func(raft.LogStore, raft.StableStore) (raft.LogStore, raft.StableStore)
+	// noSyncForTest spares tests of thousands of blocks their disk's time.
+	noSyncForTest bool
 }
 
 // ErrConfig: a configuration that cannot work.

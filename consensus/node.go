@@ -80,7 +80,7 @@ func Open(c Config) (_ *Node, err error) {
 			err = errors.Join(err, n.bolt.Close())
 		}
 	}()
-	if n.bolt, err = openBolt(c.Dir); err != nil {
+	if n.bolt, err = openBolt(c.Dir, c.noSyncForTest); err != nil {
 		return nil, err
 	}
 	anchors, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))

@@ -30,8 +30,10 @@ func (c *cluster) fill(n int) {
 
 func TestRestartDeliversNothingAgain(t *testing.T) {
 	const blocks = 5000
-	c := startCluster(t, "XA")
+	c := newCluster(t, "XA")
 	m := c.member("XA")
+	m.tune = func(c *Config) { c.noSyncForTest = true }
+	m.start()
 	c.fill(blocks)
 	head := m.ledger.Head()
 
@@ -196,7 +198,7 @@ func TestFounding(t *testing.T) {
 func TestOneProcessOwnsTheLog(t *testing.T) {
 	c := startCluster(t, "XA")
 	m := c.member("XA")
-	if _, err := openBolt(m.node.cfg.Dir); !errors.Is(err, ErrLocked) {
+	if _, err := openBolt(m.node.cfg.Dir, false); !errors.Is(err, ErrLocked) {
 		t.Errorf("opening a log that is open: %v, want ErrLocked", err)
 	}
 }

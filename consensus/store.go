@@ -38,12 +38,12 @@ const (
 // acknowledged entries), and keeps its list of free pages in memory as a map:
 // written out, the list alone would make a commit slow once the file has been
 // large. The price is a walk over the file's pages at the start.
-func openBolt(dir string) (*raftboltdb.BoltStore, error) {
+func openBolt(dir string, noSyncForTest bool) (*raftboltdb.BoltStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of raft's log: %w", err)
 	}
 	path := filepath.Join(dir, logFile)
-	b, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+	b, err := raftboltdb.New(raftboltdb.Options{Path: path, NoSync: noSyncForTest, BoltOptions: &bbolt.Options{
 		Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 	}})
 	switch {

@@ -211,12 +211,19 @@ type entry struct {
 type story struct {
 	net     *network
 	entries []entry
+	checker *statement.Checker // one for all tellings: signatures are not what they are about
+}
+
+func (s *story) options(fs vfs.FS) Options {
+	o := small(fs)
+	o.Checker = s.checker
+	return o
 }
 
 func newStory(t testing.TB, seed uint64, length int) *story {
 	t.Helper()
 	n := newNetwork(t, "story.test")
-	s := &story{net: n}
+	s := &story{net: n, checker: statement.NewChecker(10_000)}
 	r := rand.New(rand.NewPCG(seed, 1))
 	l := n.open(t, small(vfs.NewMem()))
 	defer closeLedger(t, l)
@@ -245,7 +252,7 @@ func newStory(t testing.TB, seed uint64, length int) *story {
 				binary.BigEndian.PutUint64(key, r.Uint64())
 				cs = append(cs, n.say(t, by, 1, &statement.RegisterKey{PublicKey: key, KeyID: key[:8]}))
 			case 1, 2:
-				count := 1 + r.IntN(400)
+				count := 1 + r.IntN(300)
 				cs = append(cs, n.revoke(t, by, testHashes(hashes, count), "lost"))
 				hashes += count / 2 // half of them twice
 			case 3:

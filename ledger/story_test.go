@@ -18,7 +18,7 @@ func init() {
 
 func TestStory(t *testing.T) {
 	s := newStory(t, 1, 60)
-	l := s.net.open(t, small(vfs.NewMem()))
+	l := s.net.open(t, s.options(vfs.NewMem()))
 	defer closeLedger(t, l)
 	s.goOn(t, l)
 	check(t, l)
@@ -30,10 +30,10 @@ func TestStory(t *testing.T) {
 // However the entries come (again, after restarts, with flushes between), root
 // and state are the same to the byte (L2, L5).
 func TestSameEntriesSameLedger(t *testing.T) {
-	s := newStory(t, 2, 30)
+	s := newStory(t, 2, 20)
 	rapid.Check(t, func(rt *rapid.T) {
 		fs := vfs.NewMem()
-		o := small(fs)
+		o := s.options(fs)
 		o.MemTableBytes = rapid.SampledFrom([]uint64{64 << 10, 256 << 10, 4 << 20}).Draw(rt, "memtable")
 		l := s.net.open(t, o)
 		done := 0

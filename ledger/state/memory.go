@@ -1,7 +1,6 @@
 package state
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -36,7 +35,7 @@ func (m *Memory) Get(key []byte) ([]byte, error) { return m.entries[string(key)]
 // Scan implements Reader. It looks at every key, whatever the prefix.
 func (m *Memory) Scan(prefix []byte, fn func(key, value []byte) (bool, error)) error {
 	var keys []string
-	for k := range maps.Keys(m.entries) {
+	for k := range m.entries { // in any order: sorted below
 		if strings.HasPrefix(k, string(prefix)) {
 			keys = append(keys, k)
 		}
