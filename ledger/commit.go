@@ -16,12 +16,7 @@ func hashOf(raw []byte) statement.Hash { return sha256.Sum256(raw) }
 // loses all of it, and Raft's log brings the entry again.
 func (l *Ledger) commit(head Head, b *admitted, grown []merkle.TileWrite) error {
 	w := batchWriter{b: l.store.db.NewBatch()}
-	h := batchWriter{b: l.store.db.NewBatch()}
-	h.set(keyHead, head.encode())
-	if err := l.store.commit(h.b); err != nil {
-		return err
-	}
-	w.set([]byte("mformat"), []byte(format))
+	w.set(keyHead, head.encode())
 	if b != nil {
 		w.block(b, grown)
 	}

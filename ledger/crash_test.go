@@ -103,6 +103,49 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// A crash while a ledger is founded, or opened again, leaves one that can be
+// opened. Here the store names its own files, and what a directory holds
+// matters; so every write is crashed at, many ways.
+func TestCrashWhileOpening(t *testing.T) {
+	s := newStory(t, 5, 4)
+	rng := rand.New(rand.NewPCG(5, 0))
+	var (
+		mu      sync.Mutex
+		crashes []*vfs.MemFS
+		watch   bool
+	)
+	disk := vfs.NewCrashableMem()
+	fs := errorfs.Wrap(disk, &countWrites{fn: func(int64, errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for percent := 10; watch && percent < 100; percent += 10 {
+			crashes = append(crashes, disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng}))
+		}
+		return nil
+	}})
+	watching := func(on bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		watch = on
+	}
+	for range 2 {
+		watching(true)
+		l := s.net.open(t, s.options(fs))
+		watching(false)
+		s.goOn(t, l)
+		closeLedger(t, l)
+	}
+	for i, fs := range crashes {
+		l, err := Open(s.net.doc, s.options(fs))
+		if err != nil {
+			t.Fatalf("crash %d of %d: %v", i, len(crashes), err)
+		}
+		s.whole(t, l)
+		closeLedger(t, l)
+	}
+	t.Logf("%d crashes", len(crashes))
+}
+
 // A disk that fails at the n-th write: the ledger says so, refuses everything
 // from then on, and is right when it is opened again, whether the write was
 // lost or is on the disk after all (L6).
