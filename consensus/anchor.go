@@ -86,6 +86,16 @@ func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) error {
 	if err := checkLog(c, logs, head); err != nil {
 		return err
 	}
+	// What a crash left half-made, raft.FileSnapshotStore leaves lying.
+	halves, err := filepath.Glob(filepath.Join(anchorsDir(c.Dir), "*.tmp"))
+	if err != nil {
+		return err
+	}
+	for _, h := range halves {
+		if err := os.RemoveAll(h); err != nil {
+			return fmt.Errorf("removing a half-made anchor: %w", err)
+		}
+	}
 	metas, err := store.List()
 	if err != nil {
 		return fmt.Errorf("listing anchors in %s: %w", c.Dir, err)

@@ -64,8 +64,9 @@ type Config struct {
 	// LogWriteDeadline is how long a write to Raft's log may take before a
 	// leader steps down (C9). Default 8 s; at most 2 minutes.
 	LogWriteDeadline time.Duration
-	// AnchorEvery is how many entries there are between anchors, at most. After
-	// a crash so many are read again at the start. Default 4096.
+	// AnchorEvery is about how many entries there are between anchors while the
+	// node runs; they are looked for every half minute. It bounds how much of
+	// the log a start after a crash has to look through. Default 4096.
 	AnchorEvery uint64
 	// QueueStatements and QueueBytes bound what waits to be proposed; beyond
 	// them Submit answers ErrBusy. Defaults 16384 and 64 MiB.

@@ -37,6 +37,8 @@
 //	     acknowledging and is told once, through Fault.
 //	C12  ReadIndex names a point that holds everything acknowledged anywhere
 //	     before it was called: a majority was asked after the call, not before.
+//	C13  A message from the leader commits nothing beyond the last entry that it
+//	     names: what a follower has after that may not be the leader's.
 //
 // DESIGN.md has the roads not taken.
 package consensus

@@ -30,6 +30,7 @@ type Node struct {
 	reads    reads
 	reign    atomic.Pointer[reign] // nil unless this node leads and is ready to
 	last     lastSigned            // of the proposer's goroutine
+	signedAt atomic.Uint64         // the size at which a block was signed last
 	blocks   atomic.Uint64         // blocks ordered by this node
 	known    knowledge
 	changed  news
@@ -53,7 +54,7 @@ type lastSigned struct {
 // Open starts this node's part in ordering: it founds it if it is new and was
 // told to, brings Raft to where the ledger stands, and begins to follow, or to
 // stand for election. It takes over the transport, and closes it where it
-// fails. Errors wrap ErrConfig, ErrLocked, ErrNotFounded, ErrStateLost,
+// fails, but for ErrConfig. Errors wrap ErrConfig, ErrLocked, ErrNotFounded, ErrStateLost,
 // ErrOtherNetwork, ErrLedgerAhead, ErrGap or ErrStorage where they are that.
 func Open(c Config) (_ *Node, err error) {
 	c = c.withDefaults()
@@ -65,7 +66,7 @@ func Open(c Config) (_ *Node, err error) {
 		observed: make(chan raft.Observation, 1), closing: make(chan struct{}), hurry: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	var started atomic.Pointer[raft.Raft]
-	n.tap = newTap(c.Transport, func() uint64 {
+	n.tap = newTap(c.Transport, raft.ServerID(c.Self), func() uint64 {
 		if r := started.Load(); r != nil {
 			return r.CurrentTerm()
 		}

@@ -103,7 +103,7 @@ func (n *Node) leaving() error {
 // know the outcome of it has answered when it returns.
 func (n *Node) lead() {
 	term := n.raft.CurrentTerm()
-	if err := n.await(n.raft.Barrier(n.cfg.Profile.Patience)); err != nil || !n.reigns(term) {
+	if err := n.await(n.raft.Barrier(n.cfg.Profile.Heartbeat)); err != nil || !n.reigns(term) {
 		n.pause() // unless leadership is gone, Raft is busy: a disk, or a transfer
 		return
 	}
@@ -249,6 +249,7 @@ func (n *Node) signed(term, size uint64, raw []byte) {
 		return
 	}
 	last.term, last.size, last.raw = term, size, raw
+	n.signedAt.Store(size)
 }
 
 func (n *Node) answerAll(items []item, o Outcome) {
@@ -304,6 +305,9 @@ func (n *Node) commit(term uint64, s *sealed) (taken bool, err error) {
 		return true, nil
 	}
 	n.blocks.Add(1)
+	if n.queue.waiting() == 0 { // else the next block says it soon
+		n.tap.committed(term, ledger.Position{Index: future.Index(), Term: r.term}, n.voters())
+	}
 	for i, it := range s.accepted {
 		o := Outcome{Index: r.applied.First + uint64(i)}
 		n.queue.answer(it, o)

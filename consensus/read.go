@@ -114,7 +114,7 @@ func (n *Node) confirm() error {
 			answers <- nil
 			continue
 		}
-		go func() { answers <- n.tap.beat(s, reign.term, raft.ServerID(n.cfg.Self)) }()
+		go func() { answers <- n.tap.beat(s, reign.term) }()
 	}
 	timer, stop := context.WithTimeout(context.Background(), n.cfg.Profile.Heartbeat)
 	defer stop()

@@ -29,7 +29,11 @@ func (c *cluster) fill(n int) {
 }
 
 func TestRestartDeliversNothingAgain(t *testing.T) {
-	const blocks = 5000
+	t.Parallel()
+	blocks := 5000
+	if raceEnabled {
+		blocks = 500 // each costs ten times as much
+	}
 	c := newCluster(t, "XA")
 	m := c.member("XA")
 	m.tune = func(c *Config) { c.noSyncForTest = true }
@@ -62,7 +66,7 @@ func TestRestartDeliversNothingAgain(t *testing.T) {
 	m.disk = vfs.NewMem()
 	m.start()
 	c.leader()
-	if got := m.node.fsm.delivered.Load(); got != blocks+1 {
+	if got := m.node.fsm.delivered.Load(); got != uint64(blocks+1) {
 		t.Errorf("after the ledger was lost, %d entries were delivered, want %d", got, blocks+1)
 	}
 	got := m.ledger.Head()
@@ -74,6 +78,7 @@ func TestRestartDeliversNothingAgain(t *testing.T) {
 }
 
 func TestLedgerBehindItsLog(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "XA", "XB", "XC")
 	for _, m := range c.members {
 		m.disk = vfs.NewCrashableMem()
@@ -103,6 +108,7 @@ func TestLedgerBehindItsLog(t *testing.T) {
 }
 
 func TestAnchorAheadOfTheLedger(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, "XA")
 	m := c.member("XA")
 	c.fill(3)
@@ -128,6 +134,7 @@ func TestAnchorAheadOfTheLedger(t *testing.T) {
 }
 
 func TestLedgerAheadIsRefused(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, "XA", "XB")
 	c.must(c.net.risk(t, "XA", 1))
 	c.agree(nil)
@@ -154,6 +161,7 @@ func TestLedgerAheadIsRefused(t *testing.T) {
 }
 
 func TestFounding(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "XA", "XB")
 	m := c.member("XA")
 	m.tune = func(c *Config) { c.Found = false }
@@ -196,6 +204,7 @@ func TestFounding(t *testing.T) {
 }
 
 func TestOneProcessOwnsTheLog(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, "XA")
 	m := c.member("XA")
 	if _, err := openBolt(m.node.cfg.Dir, false); !errors.Is(err, ErrLocked) {
@@ -227,6 +236,7 @@ func TestConfigTellsEveryFault(t *testing.T) {
 }
 
 func TestLeaderIsKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, "XA", "XB", "XC")
 	said := map[uint64]ledger.Candidate{}
 	var mu sync.Mutex
@@ -286,10 +296,8 @@ func TestLeaderIsKilledAgainAndAgain(t *testing.T) {
 func anyone(c *cluster, mu *sync.Mutex) *Node {
 	mu.Lock()
 	defer mu.Unlock()
-	for _, m := range c.up() {
-		if m.node.reign.Load() != nil {
-			return m.node
-		}
+	if m := c.leading(); m != nil {
+		return m.node
 	}
 	return c.up()[0].node
 }
@@ -298,13 +306,8 @@ func lockedLeader(c *cluster, mu *sync.Mutex) (leader *member) {
 	until(c.t, "somebody leads", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		for _, m := range c.up() {
-			if m.node.reign.Load() != nil {
-				leader = m
-				return true
-			}
-		}
-		return false
+		leader = c.leading()
+		return leader != nil
 	})
 	return leader
 }

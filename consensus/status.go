@@ -74,7 +74,7 @@ func (n *Node) Status() Status {
 	heard := n.raft.LastContact()
 	if state == raft.Leader {
 		voters := n.voters()
-		heard = n.tap.majorityHeard(s.Term, self, voters, now)
+		heard = n.tap.majorityHeard(s.Term, voters, now)
 		for _, v := range voters {
 			if v.ID != self {
 				p := n.tap.peer(v.ID, s.Term)

@@ -29,7 +29,7 @@ var (
 const (
 	logFile = "raft.db"
 	// cachedLogs is how many of the newest entries are kept in memory for followers that lag a little.
-	cachedLogs = 512
+	cachedLogs = 64
 	// hopeless is how many deadlines a late write gets before the node gives up hope.
 	hopeless = 10
 )

@@ -1,5 +1,7 @@
 package consensus
 
+//lint:file-ignore SA1019 Raft sets and reads its deprecated Leader and Candidate beside Addr, so an honest message has them too.
+
 import (
 	"fmt"
 	"io"
@@ -13,10 +15,12 @@ import (
 // tap is the node's transport with an ear on it. Raft does not tell when a
 // majority was last heard, how far a follower has got or what the leader has
 // committed, and each of these is something that we promise to say. It also
-// declines what Raft is not to do: pipelining, and snapshots.
+// declines what Raft is not to do: pipelining, snapshots, and committing on a
+// message's word what the message does not vouch for.
 type tap struct {
 	raft.Transport
 	prevote raft.WithPreVote
+	self    raft.ServerID
 	term    func() uint64 // Raft's current term; 0 until Raft runs
 	in      chan raft.RPC
 
@@ -25,7 +29,8 @@ type tap struct {
 
 	mu     sync.Mutex
 	peers  map[raft.ServerID]*peer
-	leader word // the newest word of the leader's that is not yet known to be fulfilled
+	leader word         // the newest word of the leader's that is not yet known to be fulfilled
+	newest announcement // what followers are to hear of
 }
 
 // peer is what we know of a follower while we lead.
@@ -33,6 +38,10 @@ type peer struct {
 	term  uint64    // in which the rest was learnt
 	heard time.Time // when the last request was sent that it answered in our favour
 	match uint64    // its log is ours up to here
+	told  uint64    // it knows that all is committed up to here
+
+	appending  int           // messages of Raft's own under way, heartbeats aside
+	announcing chan struct{} // closed at the end of the announcement under way; nil if there is none
 }
 
 // word is what a leader said is committed, and when we heard it.
@@ -47,8 +56,8 @@ var _ interface {
 	raft.WithClose
 } = (*tap)(nil)
 
-func newTap(t raft.Transport, term func() uint64) *tap {
-	n := &tap{Transport: t, prevote: t.(raft.WithPreVote), term: term, in: make(chan raft.RPC), done: make(chan struct{}), peers: map[raft.ServerID]*peer{}}
+func newTap(t raft.Transport, self raft.ServerID, term func() uint64) *tap {
+	n := &tap{Transport: t, prevote: t.(raft.WithPreVote), self: self, term: term, in: make(chan raft.RPC), done: make(chan struct{}), peers: map[raft.ServerID]*peer{}}
 	go n.listen(t.Consumer())
 	return n
 }
@@ -68,6 +77,7 @@ func (t *tap) listen(from <-chan raft.RPC) {
 			continue
 		case *raft.AppendEntriesRequest:
 			t.note(c)
+			rpc.Command = clamped(c)
 		}
 		select {
 		case t.in <- rpc:
@@ -76,6 +86,17 @@ func (t *tap) listen(from <-chan raft.RPC) {
 			return
 		}
 	}
+}
+
+// clamped is a rule of the Raft paper that hashicorp/raft v1.7.3 leaves out
+// (C13): a message commits nothing beyond the last entry that it vouches for.
+// Raft reads its commit index later than the log's end that it sends up to, so
+// a follower that comes back with an entry of its own at that place would
+// apply what nobody else has.
+func clamped(c *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
+	out := *c // the transport may still hold it
+	out.LeaderCommitIndex = min(c.LeaderCommitIndex, c.PrevLogEntry+uint64(len(c.Entries)))
+	return &out
 }
 
 // note keeps what the leader says is committed. A transport may cut that down
@@ -132,30 +153,74 @@ func (t *tap) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft
 }
 
 func (t *tap) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	heartbeat := args.PrevLogEntry == 0 && len(args.Entries) == 0
+	if !heartbeat {
+		defer t.beginAppend(id, args.Term)()
+	}
 	sent := time.Now()
 	if err := t.Transport.AppendEntries(id, at, args, resp); err != nil {
 		return err
 	}
-	if resp.Term > args.Term {
-		return nil
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.learnLocked(id, args, resp, sent) && !heartbeat {
+		p := t.peers[id]
+		p.appending-- // this one has ended
+		t.announceLocked(id, at, p)
+		p.appending++
+	}
+	return nil
+}
+
+// beginAppend lets an announcement under way go first, for a moment, and keeps
+// new ones back until the function that it returns is called.
+func (t *tap) beginAppend(id raft.ServerID, term uint64) (end func()) {
+	t.mu.Lock()
+	p := t.peerLocked(id, term)
+	p.appending++
+	announcing := p.announcing
+	t.mu.Unlock()
+	if announcing != nil {
+		timer := time.NewTimer(yield)
+		select {
+		case <-announcing:
+		case <-timer.C:
+		case <-t.done:
+		}
+		timer.Stop()
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		p.appending--
+	}
+}
+
+// peerLocked is what we know of a follower, forgotten at each newer term.
+func (t *tap) peerLocked(id raft.ServerID, term uint64) *peer {
 	p := t.peers[id]
-	if p == nil || p.term < args.Term {
-		p = &peer{term: args.Term}
+	if p == nil || p.term < term {
+		p = &peer{term: term}
 		t.peers[id] = p
 	}
-	if p.term > args.Term {
-		return nil
+	return p
+}
+
+// learnLocked takes in what an answer says of a follower, and reports whether it follows.
+func (t *tap) learnLocked(id raft.ServerID, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, sent time.Time) bool {
+	p := t.peerLocked(id, args.Term)
+	if resp.Term > args.Term || p.term > args.Term {
+		return false
 	}
 	if sent.After(p.heard) {
 		p.heard = sent
 	}
-	if resp.Success {
-		p.match = max(p.match, args.PrevLogEntry+uint64(len(args.Entries)))
+	if !resp.Success {
+		return false
 	}
-	return nil
+	p.match = max(p.match, args.PrevLogEntry+uint64(len(args.Entries)))
+	p.told = max(p.told, min(args.LeaderCommitIndex, p.match))
+	return true
 }
 
 // SetHeartbeatHandler gives each heartbeat a goroutine of its own: one that
@@ -167,6 +232,9 @@ func (t *tap) SetHeartbeatHandler(fn func(raft.RPC)) {
 		return
 	}
 	t.Transport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		if c, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
+			rpc.Command = clamped(c)
+		}
 		handled := make(chan struct{})
 		go func() {
 			defer close(handled)
@@ -193,13 +261,13 @@ func (t *tap) Close() error {
 
 // majorityHeard is when a majority of the voters, this node among them, was
 // last known to follow it in term; zero if that has not been so.
-func (t *tap) majorityHeard(term uint64, self raft.ServerID, voters []raft.Server, now time.Time) time.Time {
+func (t *tap) majorityHeard(term uint64, voters []raft.Server, now time.Time) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var times []time.Time
 	for _, s := range voters {
 		switch p := t.peers[s.ID]; {
-		case s.ID == self:
+		case s.ID == t.self:
 			times = append(times, now)
 		case p == nil || p.term != term:
 			times = append(times, time.Time{})
@@ -226,10 +294,10 @@ func (t *tap) peer(id raft.ServerID, term uint64) peer {
 
 // beat sends one heartbeat, as Raft's own are, and reports whether the peer
 // follows this node in term.
-func (t *tap) beat(s raft.Server, term uint64, self raft.ServerID) error {
-	addr := t.EncodePeer(self, t.LocalAddr())
+func (t *tap) beat(s raft.Server, term uint64) error {
+	addr := t.EncodePeer(t.self, t.LocalAddr())
 	req := raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(self), Addr: addr},
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.self), Addr: addr},
 		Term:      term, Leader: addr,
 	}
 	var resp raft.AppendEntriesResponse

@@ -14,7 +14,8 @@ type wires struct {
 	mu    sync.Mutex
 	ends  map[raft.ServerAddress]*wire
 	cut   map[[2]raft.ServerAddress]bool
-	watch func(from, to raft.ServerAddress, command any) // sees every request that gets through
+	watch func(from, to raft.ServerAddress, command any)      // sees every request that gets through
+	drop  func(from, to raft.ServerAddress, command any) bool // nil: nothing is dropped
 }
 
 func newWires() *wires {
@@ -53,9 +54,9 @@ var errCut = errors.New("the wire is cut")
 // route finds the other end, if the wire there is whole.
 func (w *wires) route(from, to raft.ServerAddress, command any) (*wire, error) {
 	w.mu.Lock()
-	e, cut, watch := w.ends[to], w.cut[[2]raft.ServerAddress{from, to}], w.watch
+	e, cut, watch, drop := w.ends[to], w.cut[[2]raft.ServerAddress{from, to}], w.watch, w.drop
 	w.mu.Unlock()
-	if e == nil || cut {
+	if e == nil || cut || drop != nil && command != nil && drop(from, to, command) {
 		return nil, errCut
 	}
 	if watch != nil && command != nil {
