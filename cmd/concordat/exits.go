@@ -17,6 +17,7 @@ import (
 	"concordat/ledger/statement"
 	"concordat/node"
 	"concordat/testnet"
+	"concordat/testnet/load"
 )
 
 // outcome is an exit code whose reason has been printed already, such as a
@@ -55,15 +56,17 @@ var exits = []struct {
 	{genesis.ErrProof, "descriptor-not-proven", client.ExitUsage, ""},
 	{genesis.ErrMalformed, "malformed-file", client.ExitUsage, "use genesis files and descriptors exactly as `concordat` wrote them"},
 	{genesis.ErrInvalid, "invalid-file", client.ExitUsage, ""},
-	{ledger.ErrOtherNetwork, "other-network", client.ExitUsage, "this directory has the data of another network: give that network's --genesis, or another --dir"},
-	{ledger.ErrLocked, "directory-locked", client.ExitUsage, "another process uses this directory; is the node running already?"},
+	{ledger.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
+	{ledger.ErrLocked, "directory-locked", client.ExitUsage, ""},
 	{ledger.ErrCorrupt, "ledger-corrupt", client.ExitTampering, "the ledger on this disk is not what was written to it: keep a copy, then replace the disk"},
-	{consensus.ErrNotFounded, "not-founded", client.ExitUsage, "if the network is being founded now, start the node with --found; if it has run before, its data/ is lost or elsewhere"},
+	{ledger.ErrBroken, "broken", client.ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: free the disk or replace it, then start it again"},
+	{consensus.ErrNotFounded, "not-founded", client.ExitUsage, "--found, on the first start only; if the node has run before, its data/ is lost or elsewhere"},
 	{consensus.ErrStateLost, "state-lost", client.ExitUsage, ""},
 	{consensus.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
 	{node.ErrNotInNetwork, "not-in-network", client.ExitUsage, ""},
 	{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
 	{testnet.ErrNotAsTold, "not-as-told", client.ExitRefused, ""},
+	{load.ErrWrong, "wrong-answer", client.ExitTampering, "an answer or a ledger is not as it was promised: keep the nodes' directories and look into it"},
 	{statement.ErrInvalid, "invalid-statement", client.ExitUsage, ""},
 	{statement.ErrRegion, "not-a-region", client.ExitUsage, ""},
 	{statement.ErrArea, "not-an-area", client.ExitUsage, ""},

@@ -101,6 +101,8 @@ func importKeys(cmd *cobra.Command, t *terminal, s *speech, found []issuerKey) e
 	for i, body := range bodies {
 		// A key is registered once: its first revision.
 		switch err := v.submit(ctx, t, &answers[i], body, 1); {
+		case err == nil && answers[i].Known: // said in the same words within the same second
+			result.Known = append(result.Known, answers[i])
 		case err == nil:
 			result.Registered = append(result.Registered, answers[i])
 		case isStatus(err, http.StatusConflict) && (isNamed(err, state.AlreadyRegistered) || isNamed(err, state.RevisionConflict)):

@@ -52,7 +52,7 @@ Exit codes: 0 done, 1 refused or not recognized, 2 wrong usage or bad input,
 	root.AddCommand(
 		newInit(t), newGenesis(t), newNode(t), newTestnet(t),
 		newIssuer(t), newRevoke(t), newRisk(t), newRecognize(t),
-		newCheck(t), newStatements(t), newStatement(t), newStatus(t),
+		newCheck(t), newStatements(t), newStatement(t), newStatus(t), newBench(t),
 	)
 	return root
 }

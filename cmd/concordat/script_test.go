@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +27,13 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs sessions that a user could type. Every session has codes and
-// certificates beside it, and three commands more than testscript:
+// certificates beside it, and five commands more than testscript:
 //
 //	freeport NAME…       sets each NAME to a port that nobody uses
 //	ready URL            waits until the node there is ready
 //	capture NAME REGEXP  sets NAME to the first group of what the last command printed
+//	network DIR          waits for testnet up, and sets XA and so on to the nodes' URLs
+//	hashes N FILE        writes N revocation hashes
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -37,11 +43,18 @@ func TestScripts(t *testing.T) {
 			"freeport": func(ts *testscript.TestScript, _ bool, args []string) { freePorts(ts, args) },
 			"ready":    func(ts *testscript.TestScript, _ bool, args []string) { ready(ts, args[0]) },
 			"capture":  func(ts *testscript.TestScript, _ bool, args []string) { capture(ts, args[0], args[1]) },
+			"network":  func(ts *testscript.TestScript, _ bool, args []string) { awaitNetwork(ts, args[0]) },
+			"hashes":   func(ts *testscript.TestScript, _ bool, args []string) { hashes(ts, args[0], args[1]) },
 		},
 	})
 }
 
 func setupScript(env *testscript.Env) error {
+	configs, err := filepath.Abs("../../configs")
+	if err != nil {
+		return err
+	}
+	env.Setenv("CONFIGS", configs)
 	for _, kv := range os.Environ() {
 		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, envPrefix) {
 			env.Setenv(name, "")
@@ -94,4 +107,33 @@ func capture(ts *testscript.TestScript, name, expr string) {
 		ts.Fatalf("standard output does not match %s", expr)
 	}
 	ts.Setenv(name, found[1])
+}
+
+func awaitNetwork(ts *testscript.TestScript, dir string) {
+	var plan struct{ Regions, HTTP []string }
+	path := ts.MkAbs(filepath.Join(dir, "testnet.json"))
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		b, err := os.ReadFile(path)
+		if err == nil && json.Unmarshal(b, &plan) == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: %v", path, err)
+		}
+	}
+	for i, region := range plan.Regions {
+		ts.Setenv(region, "http://"+plan.HTTP[i])
+		ready(ts, "http://"+plan.HTTP[i])
+	}
+}
+
+func hashes(ts *testscript.TestScript, n, file string) {
+	count, err := strconv.Atoi(n)
+	ts.Check(err)
+	var b bytes.Buffer
+	for i := range count {
+		sum := sha256.Sum256([]byte(strconv.Itoa(i)))
+		fmt.Fprintf(&b, "%x\n", sum[:16])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(file), b.Bytes(), 0o600))
 }

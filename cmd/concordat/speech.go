@@ -259,8 +259,8 @@ func (v *voice) submit(ctx context.Context, t *terminal, answer *said, body stat
 	return nil
 }
 
-// A node that is busy, or whose network is choosing a leader, is asked again a
-// few times: the same bytes cannot be entered twice.
+// A node that is busy is asked again a few times: the same bytes cannot be
+// entered twice. One that has no quorum has waited for it already.
 const (
 	sendTries = 5
 	sendPause = time.Second
@@ -269,7 +269,7 @@ const (
 func (v *voice) send(ctx context.Context, raw, attachment []byte) (client.Submitted, error) {
 	for try := 1; ; try++ {
 		sub, err := v.Client.Submit(ctx, raw, attachment, v.wait)
-		if err == nil || try == sendTries || !isNamed(err, client.Busy) && !isNamed(err, client.NoQuorum) {
+		if err == nil || try == sendTries || !isNamed(err, client.Busy) {
 			return sub, err
 		}
 		select {

@@ -60,6 +60,8 @@ caught contradicting what was signed is exit code 4.`,
 				}
 				t.say("%s: %d bytes", rawFile, len(s.Raw))
 			}
+			said := u.Statement()
+			s.Words = said.Words() // as this program reads the bytes, not as the node does
 			a := checkedStatement{s, voucher}
 			return t.emit(cmd, a, func(w io.Writer) error { return printStatement(w, a) })
 		},
@@ -87,7 +89,6 @@ func agree(ref string, s client.Statement) (*statement.Unverified, error) {
 		{"authority", s.Authority, string(st.Issuer)},
 		{"subject", s.Subject, st.Subject()},
 		{"revision", fmt.Sprint(s.Revision), fmt.Sprint(st.Revision)},
-		{"words", s.Words, st.Words()},
 	} {
 		if f.node != f.signed {
 			return nil, fmt.Errorf("%w: its %s is %q, and the node says %q", errTampered, f.what, f.signed, f.node)
@@ -149,6 +150,6 @@ func printStatement(w io.Writer, a checkedStatement) error {
 	}
 	p.line("issued     %s (by the signer's clock)", stamp(a.IssuedAt))
 	p.line("signature  %s", a.Signature)
-	p.line("\n  %s", body)
+	p.line("\nas the node reads it:\n  %s", body)
 	return p.err
 }

@@ -115,11 +115,11 @@ func statementLine(s client.Statement) string {
 func followStatements(cmd *cobra.Command, t *terminal, c *client.Client, f client.Filter) error {
 	ctx := cmd.Context()
 	var write error
-	after, seen := f.After, false
+	after, connected := f.After, false
 	for {
 		err := c.Events(ctx, after, func(e client.Event) error {
 			index := e.Statement.Index
-			after, seen = &index, true
+			after, connected = &index, true
 			if f.Kind != "" && e.Statement.Kind != f.Kind || f.Authority != "" && e.Statement.Authority != f.Authority {
 				return nil
 			}
@@ -135,7 +135,8 @@ func followStatements(cmd *cobra.Command, t *terminal, c *client.Client, f clien
 			return nil
 		}
 		var lost *client.Failure
-		if write != nil || !seen || err != nil && (!errors.As(err, &lost) || !lost.Retriable()) {
+		connected = connected || err == nil // the node has ended the stream
+		if write != nil || !connected || err != nil && (!errors.As(err, &lost) || !lost.Retriable()) {
 			return err
 		}
 		t.say("the stream of events ended; asking again in a second")

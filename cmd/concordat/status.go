@@ -77,12 +77,16 @@ func watchStatus(cmd *cobra.Command, t *terminal, clients []*client.Client, ever
 			fmt.Fprint(t.out, "\x1b[H\x1b[2J") // home, and clear the screen
 		}
 		err := showStatus(cmd, t, clients)
-		var o *outcome
-		if err != nil && !errors.As(err, &o) && cmd.Context().Err() == nil && len(clients) > 1 {
+		var shown *outcome
+		var f *client.Failure
+		switch {
+		case cmd.Context().Err() != nil:
+			return nil
+		case err == nil, errors.As(err, &shown):
+		case errors.As(err, &f):
+			t.say("%v", f) // it may come back: that is what one watches for
+		default:
 			return err
-		}
-		if err != nil && !errors.As(err, &o) && cmd.Context().Err() == nil {
-			t.say("%v", err)
 		}
 		select {
 		case <-cmd.Context().Done():
