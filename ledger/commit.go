@@ -26,8 +26,8 @@ func (l *Ledger) commit(head Head, b *admitted, grown []merkle.TileWrite) error 
 	var freed []statement.Hash
 	if b != nil {
 		for _, h := range b.hashes() {
-			if _, is := l.held[h]; is {
-				w.delete(heldKey(h)) // L9
+			if at, is := l.held[h]; is {
+				w.delete(heldKey(h, at.place)) // L9
 				freed = append(freed, h)
 			}
 		}
@@ -39,9 +39,10 @@ func (l *Ledger) commit(head Head, b *admitted, grown []merkle.TileWrite) error 
 		return err
 	}
 	for _, h := range freed {
-		l.heldSum -= l.held[h]
+		l.heldSum -= l.held[h].size
 		delete(l.held, h)
 	}
+	l.heldNow.Store(int64(len(l.held)))
 	return l.show(head, b != nil)
 }
 

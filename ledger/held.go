@@ -5,9 +5,16 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 
 	"concordat/ledger/statement"
 )
+
+// holding is where a held statement is kept.
+type holding struct {
+	place uint64 // grows with every one that is held
+	size  int    // of its record
+}
 
 // Hold keeps a statement, and what came beside it, until it is ordered or
 // dropped: the node has promised that it will not be lost. When Hold returns
@@ -34,21 +41,24 @@ func (l *Ledger) hold(hash statement.Hash, c Candidate) error {
 		return err
 	}
 	record := c.encode()
-	if l.heldSum+len(record) > l.options.HeldBytes {
-		return fmt.Errorf("%w: %d statements in %d bytes, at most %d bytes; try again when some are ordered",
-			ErrHeldFull, len(l.held), l.heldSum, l.options.HeldBytes)
+	if len(l.held) >= l.options.HeldStatements || l.heldSum+len(record) > l.options.HeldBytes {
+		return fmt.Errorf("%w: %d statements in %d bytes, at most %d in %d; try again when some are ordered",
+			ErrHeldFull, len(l.held), l.heldSum, l.options.HeldStatements, l.options.HeldBytes)
 	}
 	b := l.store.db.NewBatch()
 	w := batchWriter{b: b}
-	w.set(heldKey(hash), record)
+	at := holding{l.heldEnd, len(record)}
+	w.set(heldKey(hash, at.place), record)
 	if w.err != nil {
 		return w.err
 	}
 	if err := l.store.commit(b); err != nil {
 		return err
 	}
-	l.held[hash] = len(record)
-	l.heldSum += len(record)
+	l.held[hash] = at
+	l.heldSum += at.size
+	l.heldEnd++
+	l.heldNow.Store(int64(len(l.held)))
 	return nil
 }
 
@@ -66,13 +76,13 @@ func (l *Ledger) known(hash statement.Hash) (uint64, bool, error) {
 func (l *Ledger) Drop(hash statement.Hash) error {
 	l.holding.Lock()
 	defer l.holding.Unlock()
-	n, is := l.held[hash]
+	at, is := l.held[hash]
 	if !is {
 		return nil
 	}
 	b := l.store.db.NewBatch()
 	w := batchWriter{b: b}
-	w.delete(heldKey(hash))
+	w.delete(heldKey(hash, at.place))
 	if w.err != nil {
 		return w.err
 	}
@@ -81,22 +91,63 @@ func (l *Ledger) Drop(hash statement.Hash) error {
 		return err
 	}
 	delete(l.held, hash)
-	l.heldSum -= n
+	l.heldSum -= at.size
+	l.heldNow.Store(int64(len(l.held)))
 	return nil
 }
 
-// Held gives what is held, in the order of the hashes.
-func (l *Ledger) Held() ([]Candidate, error) {
+// Held gives what is held, oldest first: a statement may rest on one that was
+// held before it.
+func (l *Ledger) Held() ([]Candidate, error) { return l.OldestHeld(math.MaxInt, math.MaxInt) }
+
+// OldestHeld gives the oldest that are held: at most so many, and no more once
+// they have so many bytes together.
+func (l *Ledger) OldestHeld(most, bytesEnough int) ([]Candidate, error) {
+	var out []Candidate
+	size := 0
+	err := l.eachHeld([]byte{tableHeld}, func(c Candidate) bool {
+		out = append(out, c)
+		size += c.size()
+		return len(out) < most && size < bytesEnough
+	})
+	return out, err
+}
+
+// HeldByHash gives the statement with that hash, if it is held.
+func (l *Ledger) HeldByHash(hash statement.Hash) (c Candidate, is bool, err error) {
+	l.holding.Lock()
+	at, is := l.held[hash]
+	l.holding.Unlock()
+	if !is {
+		return c, false, nil
+	}
+	is = false
+	err = l.eachHeld(heldKey(hash, at.place), func(found Candidate) bool {
+		// It may have been let go since; then another is the first from there on.
+		if hashOf(found.Raw) == hash {
+			c, is = found, true
+		}
+		return false
+	})
+	return c, is, err
+}
+
+// HeldCount is how many statements are held. It waits for nothing.
+func (l *Ledger) HeldCount() int { return int(l.heldNow.Load()) }
+
+// eachHeld reads what is held, from a key on, until fn has enough.
+func (l *Ledger) eachHeld(from []byte, fn func(Candidate) bool) error {
 	// The current pin is of the last block; what is held may be newer.
 	p, err := l.store.pin(l.Head())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var out []Candidate
-	err = p.scan([]byte{tableHeld}, []byte{tableHeld}, func(k, v []byte) (bool, error) {
+	err = p.scan([]byte{tableHeld}, from, func(k, v []byte) (bool, error) {
 		c, err := decodeCandidate(k, bytes.Clone(v))
-		out = append(out, c)
-		return true, err
+		if err != nil {
+			return false, err
+		}
+		return fn(c), nil
 	})
-	return out, errors.Join(err, p.release())
+	return errors.Join(err, p.release())
 }

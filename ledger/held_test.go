@@ -102,3 +102,61 @@ func TestHeldIsBounded(t *testing.T) {
 		t.Errorf("holding after room was made: %v", err)
 	}
 }
+
+// TestHeldInOrder: what was held first is offered first, since what came later
+// may rest on it; a restart changes nothing of that.
+func TestHeldInOrder(t *testing.T) {
+	n := newNetwork(t, "held.test")
+	disk := vfs.NewMem()
+	o := small(disk)
+	o.HeldStatements = 8
+	l := n.open(t, o)
+	var want []string
+	for i := range 6 {
+		c := n.say(t, "XB", uint64(i+1), grant("XA"))
+		if err := l.Hold(c); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, string(c.Raw))
+	}
+	gone := hashOf([]byte(want[2]))
+	if err := l.Drop(gone); err != nil {
+		t.Fatal(err)
+	}
+	want = append(want[:2], want[3:]...)
+	for range 2 {
+		got := held(t, l)
+		if len(got) != len(want) || l.HeldCount() != len(want) {
+			t.Fatalf("%d are held, counted as %d, want %d", len(got), l.HeldCount(), len(want))
+		}
+		for i, c := range got {
+			if string(c.Raw) != want[i] {
+				t.Errorf("place %d has another statement", i)
+			}
+		}
+		closeLedger(t, l)
+		l = n.open(t, o)
+		c := n.say(t, "XA", uint64(len(want)), grant("XB"))
+		if err := l.Hold(c); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, string(c.Raw))
+	}
+	first, err := l.OldestHeld(2, 1<<20)
+	if err != nil || len(first) != 2 || string(first[0].Raw) != want[0] {
+		t.Errorf("the oldest two are %d statements, %v", len(first), err)
+	}
+	if c, is, err := l.HeldByHash(hashOf([]byte(want[3]))); err != nil || !is || string(c.Raw) != want[3] {
+		t.Errorf("a held statement is not found by its hash: %v, %v", is, err)
+	}
+	if _, is, err := l.HeldByHash(gone); err != nil || is {
+		t.Errorf("one that was dropped is found: %v, %v", is, err)
+	}
+	if err := l.Hold(n.say(t, "XA", 90, grant("XB"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Hold(n.say(t, "XA", 91, grant("XB"))); !errors.Is(err, ErrHeldFull) {
+		t.Errorf("holding a ninth of eight gave %v", err)
+	}
+	closeLedger(t, l)
+}

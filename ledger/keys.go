@@ -22,7 +22,7 @@ const (
 	tableMeta       = 'm' // name → value
 	tableState      = 's' // the state's key → the state's value
 	tableTile       = 't' // level, index → hashes
-	tableHeld       = 'w' // statement hash → held record
+	tableHeld       = 'w' // place, statement hash → held record
 )
 
 // The keys of tableMeta.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -26,9 +27,11 @@ type Ledger struct {
 	// The locks are taken in this order.
 	applying sync.Mutex // held by Apply from its beginning to its end
 
-	holding sync.Mutex             // held while a batch that touches what is held is committed
-	held    map[statement.Hash]int // what is held, and the size of its record
-	heldSum int
+	holding sync.Mutex                 // held while a batch that touches what is held is committed
+	held    map[statement.Hash]holding // what is held
+	heldSum int                        // the bytes of its records
+	heldEnd uint64                     // the place of the next that is held
+	heldNow atomic.Int64               // len(held), for those who must not wait
 
 	mu      sync.Mutex // held for moments only: no view ever waits for a commit (L7)
 	current *pin       // the newest; nil when closed
@@ -51,7 +54,7 @@ func Open(doc *genesis.Document, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{
 		genesis: doc, network: doc.ID(), options: o, store: s,
-		changed: make(chan struct{}), held: map[statement.Hash]int{},
+		changed: make(chan struct{}), held: map[statement.Hash]holding{},
 	}
 	if err := l.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the ledger in %s: %w", o.Dir, err), l.Close())
@@ -109,11 +112,14 @@ func (l *Ledger) load() error {
 		return err
 	}
 	return p.scan([]byte{tableHeld}, []byte{tableHeld}, func(k, v []byte) (bool, error) {
-		if len(k) != 1+len(statement.Hash{}) {
-			return false, fmt.Errorf("%w: held key %x", ErrCorrupt, k)
+		hash, place, err := splitHeldKey(k)
+		if err != nil {
+			return false, err
 		}
-		l.held[statement.Hash(k[1:])] = len(v)
+		l.held[hash] = holding{place, len(v)}
 		l.heldSum += len(v)
+		l.heldNow.Store(int64(len(l.held)))
+		l.heldEnd = place + 1 // the last one's counts: they come in the order of their places
 		return true, nil
 	})
 }

@@ -48,6 +48,8 @@ type Options struct {
 	MemTableBytes uint64
 	// HeldBytes bounds the statements and attachments held. Default: 256 MiB.
 	HeldBytes int
+	// HeldStatements bounds how many statements are held. Default: 100,000.
+	HeldStatements int
 	// Checker verifies signatures. Give the one that the node verifies
 	// submissions with, so that nothing is verified twice. Default: its own.
 	Checker *statement.Checker
@@ -67,6 +69,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.HeldBytes == 0 {
 		o.HeldBytes = 256 << 20
+	}
+	if o.HeldStatements == 0 {
+		o.HeldStatements = 100_000
 	}
 	if o.Checker == nil {
 		o.Checker = statement.NewChecker(1 << 16)

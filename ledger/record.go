@@ -128,4 +128,16 @@ func decodeIndex(key, value []byte) (uint64, error) {
 }
 
 func hashKey(h statement.Hash) []byte { return keyOf(tableHash, h[:]) }
-func heldKey(h statement.Hash) []byte { return keyOf(tableHeld, h[:]) }
+
+// heldKey begins with the place, so that what is held is read in the order in
+// which it came.
+func heldKey(h statement.Hash, place uint64) []byte {
+	return append(indexKey(tableHeld, place), h[:]...)
+}
+
+func splitHeldKey(k []byte) (h statement.Hash, place uint64, err error) {
+	if len(k) != 1+8+len(h) {
+		return h, 0, fmt.Errorf("%w: held key %x", ErrCorrupt, k)
+	}
+	return statement.Hash(k[9:]), binary.BigEndian.Uint64(k[1:]), nil
+}

@@ -121,10 +121,3 @@ func (n *network) must(by statement.Region, body statement.Body, attachment []by
 	}
 	return index
 }
-
-// clone copies the network, to go on from here in two ways.
-func (n *network) clone() *network {
-	c := *n
-	c.data = maps.Clone(n.data)
-	return &c
-}

@@ -3,12 +3,10 @@ package testnet
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"concordat/client"
@@ -24,7 +22,6 @@ type DemoOptions struct {
 	Dir  string    // where the network is kept; default: a temporary directory
 	Keep bool      // leave the directory behind, and say where
 	Out  io.Writer // where the story is told
-	JSON bool      // tell it as one JSON object, at the end
 	// Command is the concordat binary. Default: this process's own.
 	Command string
 }
@@ -47,10 +44,6 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		}
 	}
 	s := &story{out: o.Out, authors: map[string]*client.Author{}, codes: map[string]codes.Code{}}
-	if o.JSON {
-		s.out = io.Discard
-		defer func() { err = errors.Join(err, s.emit(o.Out, err)) }()
-	}
 	defer func() {
 		if s.net != nil {
 			err = errors.Join(err, s.net.Stop())
@@ -90,39 +83,14 @@ type story struct {
 	net     *Network
 	authors map[string]*client.Author // by region, each at its own node
 	codes   map[string]codes.Code
-	told    []chapter
+	chapter int
 }
 
-// chapter is what was told under one title.
-type chapter struct {
-	Title string   `json:"title"`
-	Lines []string `json:"lines"`
-}
-
-func (s *story) say(format string, a ...any) {
-	text := fmt.Sprintf(format, a...)
-	fmt.Fprintln(s.out, text)
-	if n := len(s.told); n > 0 {
-		s.told[n-1].Lines = append(s.told[n-1].Lines, strings.TrimSpace(text))
-	}
-}
+func (s *story) say(format string, a ...any) { fmt.Fprintf(s.out, format+"\n", a...) }
 
 func (s *story) title(t string) {
-	fmt.Fprintf(s.out, "\n%d. %s\n", len(s.told)+1, t)
-	s.told = append(s.told, chapter{Title: t})
-}
-
-// emit tells the whole story as one JSON object.
-func (s *story) emit(out io.Writer, fault error) error {
-	answer := struct {
-		AsTold   bool      `json:"asTold"`
-		Fault    string    `json:"fault,omitempty"`
-		Chapters []chapter `json:"chapters"`
-	}{AsTold: fault == nil, Chapters: s.told}
-	if fault != nil {
-		answer.Fault = fault.Error()
-	}
-	return json.NewEncoder(out).Encode(answer)
+	s.chapter++
+	s.say("\n%d. %s", s.chapter, t)
 }
 
 func notAsTold(format string, a ...any) error {

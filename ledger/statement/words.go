@@ -22,9 +22,9 @@ func (s *Statement) Words() string {
 		}
 		return fmt.Sprintf("%s declares issuer key %.16s compromised since %s: %s%s", by, b.Key, b.Since, spared, because(b.Reason))
 	case *Revoke:
-		return fmt.Sprintf("%s revokes %d codes by %s hash until %s%s", by, b.Count, b.HashType, b.Expires, because(b.Reason))
+		return fmt.Sprintf("%s revokes %s by %s hash until %s%s", by, codesInWords(b.Count), b.HashType, b.Expires, because(b.Reason))
 	case *Reinstate:
-		return fmt.Sprintf("%s reinstates %d codes by %s hash%s", by, b.Count, b.HashType, because(b.Reason))
+		return fmt.Sprintf("%s reinstates %s by %s hash%s", by, codesInWords(b.Count), b.HashType, because(b.Reason))
 	case *DeclareRisk:
 		return by + " declares " + b.words()
 	case *ChangeRisk:
@@ -58,6 +58,13 @@ func (b *RiskLevel) words() string {
 
 func (b *Terms) words() string {
 	return fmt.Sprintf("%s for %s%s%s", b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), because(b.Reason))
+}
+
+func codesInWords(n uint64) string {
+	if n == 1 {
+		return "one code"
+	}
+	return fmt.Sprintf("%d codes", n)
 }
 
 func kindsInWords(kinds []CodeKind) string {

@@ -2,10 +2,12 @@ package load
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // CPU is how many processors were busy in the window, on average, and with what.
@@ -81,4 +83,30 @@ func processSeconds(pid string) float64 {
 		sum += ticks
 	}
 	return sum / ticksPerSecond
+}
+
+// Other is what neither the servers nor the load took: other processes, and the kernel's threads.
+func (c *CPU) Other() float64 { return c.Busy - c.Servers - c.Load }
+
+// Calm waits, for as long as given, until less than 0.4 processors are busy,
+// and reports whether they are. Where the system does not say, it is calm.
+func Calm(ctx context.Context, within time.Duration) bool {
+	const calm = 0.4
+	for end := time.Now().Add(within); ; {
+		before, known := machineSeconds()
+		if !known {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+		if after, _ := machineSeconds(); after-before < calm {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
 }

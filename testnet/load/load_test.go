@@ -82,7 +82,9 @@ func TestOnRealNodes(t *testing.T) {
 	})
 	t.Run("what was said to be there and is not", func(t *testing.T) {
 		r := readBack{nodes}
-		at := func(index uint64) []sent { return []sent{{raw: []byte("x"), acked: true, index: index, node: nodes[0]}} }
+		at := func(index uint64) []sent {
+			return []sent{{raw: []byte("x"), acked: true, index: index, node: nodes[0]}}
+		}
 		if n, err := r.all(t.Context(), at(3)); n != 0 || !errors.Is(err, ErrWrong) {
 			t.Errorf("a statement with another hash gives %d, %v, want ErrWrong", n, err)
 		}
