@@ -157,6 +157,12 @@ func prepare(o Options) (p plan, isNew bool, err error) {
 	if err := os.WriteFile(filepath.Join(o.Dir, genesisFile), doc.Encode(), 0o644); err != nil {
 		return p, false, fmt.Errorf("genesis: %w", err)
 	}
+	// A copy beside each authority's keys is what its operator signs for.
+	for _, r := range p.Regions {
+		if err := os.WriteFile(filepath.Join(o.Dir, r, genesisFile), doc.Encode(), 0o644); err != nil {
+			return p, false, fmt.Errorf("genesis of %s: %w", r, err)
+		}
+	}
 	// Last, so that a directory with a plan is a whole one.
 	if b, err = json.MarshalIndent(p, "", "  "); err != nil {
 		return p, false, fmt.Errorf("%s: %w", planFile, err)
