@@ -45,8 +45,22 @@ race: ## the tests of all packages with goroutines, under the race detector
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
+# What docs/performance.md is made of. PEERS is a folder with the harness that
+# builds etcd; where it is not there, Concordat is measured alone.
+PEERS      ?= ../shared/bench
+ROUNDS     ?= 3
+CLIENTS    ?= 1,16,64,256
+HASHES     ?= 1000000
+BENCHFLAGS ?=
+
 .PHONY: bench
-bench: ## all micro-benchmarks, a second each
+bench: build ## statements and checks per second beside others, and look-ups among HASHES (1000000)
+	$(GO) run ./testnet/bench -command bin/concordat -peers '$(PEERS)' -rounds $(ROUNDS) -clients $(CLIENTS) $(BENCHFLAGS)
+	CHECK_BENCH_HASHES=$(HASHES) $(GO) test ./node -run '^$$' -bench Check -benchtime 3s -timeout 1h
+	LEDGER_BENCH_HASHES=$(HASHES) $(GO) test ./ledger -run '^$$' -bench Lookup -timeout 1h
+
+.PHONY: micro
+micro: ## all micro-benchmarks, a second each
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: cover

@@ -44,12 +44,12 @@ type AsOf struct {
 
 // Submitted is the answer to a statement (POST /v1/statements).
 type Submitted struct {
-	Hash    string  `json:"hash"`            // SHA-256 of the statement, hex
-	Index   *uint64 `json:"index,omitempty"` // its place in the ledger, once ordered
-	State   string  `json:"state"`           // "accepted", "ordered" or "final"
-	Known   bool    `json:"known,omitempty"` // it was in the ledger already; Index is the first's
-	Promise string  `json:"promise,omitempty"`
-	Note    string  `json:"note,omitempty"` // where State is less than was waited for, why
+	Hash    string  `json:"hash"`              // SHA-256 of the statement, hex
+	Index   *uint64 `json:"index,omitempty"`   // its place in the ledger, once ordered
+	State   string  `json:"state"`             // "accepted", "ordered" or "final"
+	Known   bool    `json:"known,omitempty"`   // it was in the ledger already; Index is the first's
+	Promise string  `json:"promise,omitempty"` // of one that is accepted: see ParsePromise
+	Note    string  `json:"note,omitempty"`    // where State is less than was waited for, why
 }
 
 // The states of a statement, and what a caller may wait for.
@@ -57,9 +57,12 @@ const (
 	Accepted = "accepted" // one node holds it and has signed a promise
 	Ordered  = "ordered"  // it has its place in the ledger
 	Final    = "final"    // a certified checkpoint covers it
+	Refused  = "refused"  // it was accepted, and could not be ordered after all
 )
 
-// Statement is one entry of the ledger, in words and as signed.
+// Statement is one entry of the ledger, in words and as signed. Of one that a
+// node has accepted and that is in no ledger, the JSON has no index, and State
+// is Accepted or Refused.
 type Statement struct {
 	Index     uint64         `json:"index"`
 	Hash      string         `json:"hash"`
@@ -71,7 +74,8 @@ type Statement struct {
 	Words     string         `json:"words"`              // one sentence
 	Body      map[string]any `json:"body"`
 	State     string         `json:"state"`
-	Raw       []byte         `json:"raw,omitempty"` // the COSE_Sign1, base64
+	Raw       []byte         `json:"raw,omitempty"`     // the COSE_Sign1, base64
+	Refusal   *Failure       `json:"refusal,omitempty"` // why, where State is Refused
 }
 
 // Statements is a page of the ledger (GET /v1/statements).

@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,14 +116,14 @@ func failureOf(node string, status int, body []byte) error {
 	var e struct {
 		Error *Failure `json:"error"`
 	}
-	if err := json.Unmarshal(body, &e); err != nil || e.Error == nil || e.Error.Name == "" {
+	if err := json.Unmarshal(body, &e); err != nil || e.Error == nil || name("error", e.Error.Name) != nil {
 		return Fail(NotUnderstood, "%s answered status %d without a reason", node, status)
 	}
 	e.Error.status = status
 	return e.Error
 }
 
-func (c *Client) getJSON(ctx context.Context, path string, q url.Values, into any) error {
+func (c *Client) getJSON(ctx context.Context, path string, q url.Values, into answer) error {
 	if len(q) > 0 {
 		path += "?" + q.Encode()
 	}
@@ -132,8 +134,12 @@ func (c *Client) getJSON(ctx context.Context, path string, q url.Values, into an
 	return decodeAnswer(path, body, into)
 }
 
-func decodeAnswer(path string, body []byte, into any) error {
+// decodeAnswer reads an answer, and refuses one that no node may give.
+func decodeAnswer(path string, body []byte, into answer) error {
 	if err := json.Unmarshal(body, into); err != nil {
+		return Fail(NotUnderstood, "%s: %v", path, err)
+	}
+	if err := into.sound(); err != nil {
 		return Fail(NotUnderstood, "%s: %v", path, err)
 	}
 	return nil
@@ -155,7 +161,8 @@ func (c *Client) Check(ctx context.Context, q Check) (CheckAnswer, error) {
 
 // Submit sends a signed statement, with its attachment where its kind has one,
 // and waits until it is in the state that wait names. Sending the same bytes
-// again is safe: the answer is the index of the first.
+// again is safe: the answer is the index of the first. An answer about another
+// statement is ErrTampered.
 func (c *Client) Submit(ctx context.Context, raw, attachment []byte, wait string) (Submitted, error) {
 	var a Submitted
 	r := request{method: http.MethodPost, path: "/v1/statements?wait=" + url.QueryEscape(wait), contentType: "application/cose", body: raw}
@@ -169,7 +176,18 @@ func (c *Client) Submit(ctx context.Context, raw, attachment []byte, wait string
 	if err != nil {
 		return a, err
 	}
-	return a, decodeAnswer("/v1/statements", body, &a)
+	if err := decodeAnswer("/v1/statements", body, &a); err != nil {
+		return a, err
+	}
+	if sent := hex.EncodeToString(hashBytes(raw)); a.Hash != sent {
+		return a, fmt.Errorf("%w: statement %s was sent, and the answer is about statement %s", ErrTampered, sent, a.Hash)
+	}
+	return a, nil
+}
+
+func hashBytes(raw []byte) []byte {
+	sum := sha256.Sum256(raw)
+	return sum[:]
 }
 
 func multipartBody(raw, attachment []byte) (body []byte, contentType string, err error) {
@@ -220,13 +238,24 @@ func (c *Client) Statements(ctx context.Context, f Filter) (Statements, error) {
 		q.Set("authority", f.Authority)
 	}
 	var a Statements
-	return a, c.getJSON(ctx, "/v1/statements", q, &a)
+	if err := c.getJSON(ctx, "/v1/statements", q, &a); err != nil {
+		return a, err
+	}
+	if err := a.follows(f); err != nil {
+		return a, Fail(NotUnderstood, "/v1/statements: %v", err)
+	}
+	return a, nil
 }
 
-// Statement reads one statement by its index or hash.
+// Statement reads one statement by its index or hash. An answer that is
+// another statement is ErrTampered; whether Raw is what it says is for the
+// caller to check.
 func (c *Client) Statement(ctx context.Context, ref string) (Statement, error) {
 	var a Statement
-	return a, c.getJSON(ctx, "/v1/statements/"+url.PathEscape(ref), nil, &a)
+	if err := c.getJSON(ctx, "/v1/statements/"+url.PathEscape(ref), nil, &a); err != nil {
+		return a, err
+	}
+	return a, sameStatement(ref, &a)
 }
 
 // Raw reads one statement as it was signed.
@@ -244,7 +273,13 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // Revision reads where a subject stands.
 func (c *Client) Revision(ctx context.Context, subject string) (Revision, error) {
 	var a Revision
-	return a, c.getJSON(ctx, "/v1/revisions", url.Values{"subject": {subject}}, &a)
+	if err := c.getJSON(ctx, "/v1/revisions", url.Values{"subject": {subject}}, &a); err != nil {
+		return a, err
+	}
+	if a.Subject != subject {
+		return a, Fail(NotUnderstood, "/v1/revisions: asked about %q, answered about %.80q", subject, a.Subject)
+	}
+	return a, nil
 }
 
 // Authorities lists the network's authorities.
@@ -269,19 +304,35 @@ func (c *Client) Issuers(ctx context.Context, region, kid string) (Issuers, erro
 // Revocations reads everything said of a revocation hash (32 hex digits).
 func (c *Client) Revocations(ctx context.Context, hash string) (Revocations, error) {
 	var a Revocations
-	return a, c.getJSON(ctx, "/v1/revocations/"+url.PathEscape(hash), nil, &a)
+	if err := c.getJSON(ctx, "/v1/revocations/"+url.PathEscape(hash), nil, &a); err != nil {
+		return a, err
+	}
+	if !strings.EqualFold(a.Hash, hash) {
+		return a, Fail(NotUnderstood, "/v1/revocations: asked about hash %.80q, answered about %s", hash, a.Hash)
+	}
+	return a, nil
 }
 
-// RiskAreas lists what was declared.
-func (c *Client) RiskAreas(ctx context.Context) (RiskAreas, error) {
+// RiskAreas lists what was declared; InForce is as of the given time, or of
+// the node's now if it is zero.
+func (c *Client) RiskAreas(ctx context.Context, at time.Time) (RiskAreas, error) {
 	var a RiskAreas
-	return a, c.getJSON(ctx, "/v1/risk-areas", nil, &a)
+	return a, c.getJSON(ctx, "/v1/risk-areas", judgedAt(at), &a)
 }
 
-// Recognitions lists who recognises whom.
-func (c *Client) Recognitions(ctx context.Context) (Recognitions, error) {
+// Recognitions lists who recognises whom; InForce is as of the given time, or
+// of the node's now if it is zero.
+func (c *Client) Recognitions(ctx context.Context, at time.Time) (Recognitions, error) {
 	var a Recognitions
-	return a, c.getJSON(ctx, "/v1/recognitions", nil, &a)
+	return a, c.getJSON(ctx, "/v1/recognitions", judgedAt(at), &a)
+}
+
+// judgedAt is the query for a time that windows are judged at.
+func judgedAt(at time.Time) url.Values {
+	if at.IsZero() {
+		return nil
+	}
+	return url.Values{"at": {at.UTC().Format(time.RFC3339)}}
 }
 
 // Ready asks the first node whether it is ready to serve.

@@ -3,7 +3,6 @@ package client
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,8 +47,8 @@ func (c *Client) Events(ctx context.Context, after *uint64, fn func(Event) error
 			continue
 		}
 		var e Event
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			return Fail(NotUnderstood, "event: %v", err)
+		if err := decodeAnswer("event", []byte(data), &e); err != nil {
+			return err
 		}
 		if err := fn(e); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"concordat/client"
 	"concordat/healthcode"
@@ -24,38 +25,53 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	if err != nil {
 		return client.CheckAnswer{}, err
 	}
-	switch q.Consistency {
-	case "", "local":
-	case "linearizable":
+	asked := time.Now()
+	if q.Consistency == linearizable {
 		once, cancel := context.WithTimeout(ctx, n.consensus.Patience())
 		err := n.caughtUp(once)
 		cancel()
 		if err != nil {
 			return client.CheckAnswer{}, client.Fail(client.Stale, "a linearizable answer needs the leader and a quorum: %v", err)
 		}
-	default:
-		return client.CheckAnswer{}, client.Fail(client.BadRequest, "consistency is %q, want local or linearizable", clip(q.Consistency))
 	}
 	// The age is taken before the view: what is then read can only be fresher.
-	query.Knowledge.Age = n.age()
+	age := n.knowledge.age(time.Now())
+	if since := time.Since(asked); q.Consistency == linearizable && (age < 0 || since < age) {
+		age = since // all that was acknowledged before the question is here
+	}
+	query.Knowledge.Age = age
 	view := n.ledger.View()
 	defer n.release(view)
+	if err := known(view, query.Region); err != nil {
+		return client.CheckAnswer{}, n.readFailure(err)
+	}
 	codes := make([]recognition.Code, len(q.Codes))
 	for i, text := range q.Codes {
 		codes[i].Unverified, codes[i].Err = healthcode.Decode(text, formats...)
 	}
 	decision, err := n.decider.Decide(codes, query, view.State())
 	if err != nil {
-		return client.CheckAnswer{}, client.Fail(client.Broken, "the state cannot be read: %v", err)
+		return client.CheckAnswer{}, n.readFailure(err)
 	}
 	return client.CheckAnswer{
-		Decision: decision, Region: string(query.Region), At: query.At, AsOf: n.asOf(view, query.Knowledge.Age),
+		Decision: decision, Region: string(query.Region), At: query.At, AsOf: asOf(view, age),
 	}, nil
 }
+
+// The consistencies that a check may ask for.
+const (
+	local        = "local"
+	linearizable = "linearizable"
+)
 
 // question reads what is asked, with the node's defaults and bounds.
 func (n *Node) question(q client.Check) (recognition.Query, error) {
 	query := recognition.Query{Region: n.me.ID, At: time.Now().UTC().Truncate(time.Second), Knowledge: recognition.Knowledge{MaxAge: n.cfg.Check.MaxAge}}
+	switch q.Consistency {
+	case "", local, linearizable:
+	default:
+		return query, client.Fail(client.BadRequest, "consistency is %q, want local or linearizable", clip(q.Consistency, 64))
+	}
 	if len(q.Codes) == 0 {
 		return query, client.Fail(client.BadRequest, "there is no code to check; give codes as a list of scanned texts")
 	}
@@ -70,9 +86,6 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 		if err != nil {
 			return query, client.Fail(client.UnknownRegion, "region: %v", err)
 		}
-		if _, ok := n.doc.Authority(r); !ok {
-			return query, client.Fail(client.UnknownRegion, "region %s has no authority in this network", r)
-		}
 		query.Region = r
 	}
 	if q.At != nil {
@@ -81,7 +94,7 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 	if q.MaxAge != "" {
 		most, err := time.ParseDuration(q.MaxAge)
 		if err != nil || most < 0 {
-			return query, client.Fail(client.BadRequest, "maxAge is %q, want a duration like 60s", clip(q.MaxAge))
+			return query, client.Fail(client.BadRequest, "maxAge is %q, want a duration like 60s", clip(q.MaxAge, 64))
 		}
 		query.Knowledge.MaxAge = min(most, n.cfg.Check.MaxAge)
 	}
@@ -93,33 +106,39 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 		query.Itinerary = append(query.Itinerary, recognition.Stay{Area: area, From: s.From, To: s.To})
 	}
 	if err := query.Validate(len(q.Codes)); err != nil {
-		if errors.Is(err, recognition.ErrQuery) {
-			return query, client.Fail(client.BadRequest, "%v", err)
-		}
-		return query, err
+		return query, client.Fail(client.BadRequest, "%v", err)
 	}
 	return query, nil
 }
 
-// age is how long ago this node last knew that it was up to date; negative if
-// it has not known since it started and its ledger is empty.
-func (n *Node) age() time.Duration {
-	contact := n.consensus.Status().Contact
-	// A block carries the time at which its proposer led a quorum: what a node
-	// that has heard of nobody since it started still knows.
-	if block := time.UnixMilli(n.ledger.Head().Time); n.ledger.Head().Size > 0 && block.After(contact) {
-		contact = block
+// known refuses a region that has no authority in the network.
+func known(v *ledger.View, region statement.Region) error {
+	_, is, err := v.State().Authority(region)
+	if err != nil {
+		return err
 	}
-	if contact.IsZero() {
-		return -1
+	if !is {
+		return client.Fail(client.UnknownRegion, "region %s has no authority in this network", region)
 	}
-	return max(time.Since(contact), 0)
+	return nil
+}
+
+// readFailure says why the state could not be read.
+func (n *Node) readFailure(err error) error {
+	var f *client.Failure
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, ledger.ErrClosed):
+		return errStopping
+	}
+	return client.Fail(client.Broken, "the state cannot be read: %v", err)
 }
 
 // AsOf says what knowledge the view is.
-func (n *Node) AsOf(v *ledger.View) client.AsOf { return n.asOf(v, n.age()) }
+func (n *Node) AsOf(v *ledger.View) client.AsOf { return asOf(v, n.knowledge.age(time.Now())) }
 
-func (n *Node) asOf(v *ledger.View, age time.Duration) client.AsOf {
+func asOf(v *ledger.View, age time.Duration) client.AsOf {
 	h := v.Head()
 	a := client.AsOf{Size: h.Size, Root: hexRoot(h.Root), Cosigners: []string{}}
 	a.Age, a.AgeMillis = ageInWords(age)
@@ -134,10 +153,14 @@ func ageInWords(age time.Duration) (string, int64) {
 	return age.Round(time.Millisecond).String(), age.Milliseconds()
 }
 
-// clip keeps foreign text short in an answer.
-func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
+// clip keeps foreign text short: to so many bytes, at the end of a character.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	return s
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"time"
 
 	"concordat/consensus"
+	"concordat/ledger"
+	"concordat/recognition"
 )
 
 // Config is everything that one node is told. The zero value of a field with a
@@ -49,6 +52,9 @@ type Config struct {
 	Logger *slog.Logger `mapstructure:"-"`
 	// Version is what /v1/status shows.
 	Version string `mapstructure:"-"`
+
+	// ledgerOptions lets a test put a failing disk under the ledger.
+	ledgerOptions func(*ledger.Options)
 }
 
 // CheckConfig is how checks are answered.
@@ -56,7 +62,8 @@ type CheckConfig struct {
 	// MaxAge is how old this node's knowledge may be for a check to say
 	// recognized: beyond it the answer is undetermined. Default 1h.
 	MaxAge time.Duration `mapstructure:"max_age"`
-	// MaxCodes bounds how many codes one request may present. Default 16.
+	// MaxCodes bounds how many codes one request may present. Default 16, and
+	// no more can be.
 	MaxCodes int `mapstructure:"max_codes"`
 	// MaxStays bounds the stays of one itinerary. Default 200.
 	MaxStays int `mapstructure:"max_stays"`
@@ -73,7 +80,8 @@ type LimitsConfig struct {
 	Held int `mapstructure:"held"`
 	// Connections bounds HTTP connections. Default 4096.
 	Connections int `mapstructure:"connections"`
-	// SubmitTimeout is how long a submission may wait to be ordered. Default 30s.
+	// SubmitTimeout is how long a submission may wait to be ordered. Default 30s,
+	// or twice the time that the profile allows for finding a leader.
 	SubmitTimeout time.Duration `mapstructure:"submit_timeout"`
 	// Events bounds streams of events open at once. Default 256.
 	Events int `mapstructure:"events"`
@@ -101,13 +109,18 @@ func (c Config) Defaults() Config {
 	def(&c.HTTP, "127.0.0.1:8460")
 	def(&c.Profile, string(consensus.Country.Name))
 	def(&c.Check.MaxAge, time.Hour)
-	def(&c.Check.MaxCodes, 16)
+	def(&c.Check.MaxCodes, recognition.MaxCodes)
 	def(&c.Check.MaxStays, 200)
 	def(&c.Check.Concurrent, 256)
 	def(&c.Limits.Submissions, 4096)
 	def(&c.Limits.Held, 100_000)
 	def(&c.Limits.Connections, 4096)
-	def(&c.Limits.SubmitTimeout, 30*time.Second)
+	// A new leader may be found, and a statement then still be ordered.
+	submit := 30 * time.Second
+	if p, err := consensus.ProfileByName(c.Profile); err == nil {
+		submit = max(submit, 2*p.Patience)
+	}
+	def(&c.Limits.SubmitTimeout, submit)
 	def(&c.Limits.Events, 256)
 	def(&c.Storage.Cache, 256<<20)
 	def(&c.Storage.WriteDeadline, 8*time.Second)
@@ -130,31 +143,49 @@ func def[T comparable](field *T, value T) {
 func (c Config) Validate() error {
 	var faults []error
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
-	between := func(name string, v, least, most int64) {
-		if v < least || v > most {
-			fault("%s is %d, want %d to %d", name, v, least, most)
-		}
-	}
 	if c.Dir == "" {
 		fault("dir is missing: give the authority's directory, made by `concordat init`")
 	}
-	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
+	if _, port, err := net.SplitHostPort(c.HTTP); err != nil || !validPort(port) {
 		fault("http is %q, want host:port like 127.0.0.1:8460", c.HTTP)
 	}
-	if _, err := consensus.ProfileByName(c.Profile); err != nil {
-		faults = append(faults, err)
+	if _, err := multiaddrs(c.Listen); err != nil {
+		fault("listen: %w", err)
 	}
-	between("check.max_age (seconds)", int64(c.Check.MaxAge/time.Second), 1, 365*24*3600)
-	between("check.max_codes", int64(c.Check.MaxCodes), 1, 64)
-	between("check.max_stays", int64(c.Check.MaxStays), 1, 1000)
-	between("check.concurrent", int64(c.Check.Concurrent), 1, 100_000)
-	between("limits.submissions", int64(c.Limits.Submissions), 1, 1_000_000)
-	between("limits.held", int64(c.Limits.Held), 1, 10_000_000)
-	between("limits.connections", int64(c.Limits.Connections), 1, 1_000_000)
-	between("limits.submit_timeout (seconds)", int64(c.Limits.SubmitTimeout/time.Second), 1, 600)
-	between("limits.events", int64(c.Limits.Events), 1, 100_000)
-	between("storage.cache (bytes)", c.Storage.Cache, 8<<20, 1<<40)
-	between("storage.write_deadline (seconds)", int64(c.Storage.WriteDeadline/time.Second), 1, 120)
+	if _, err := consensus.ProfileByName(c.Profile); err != nil {
+		fault("profile: %w", err)
+	}
+	for _, n := range []struct {
+		name           string
+		v, least, most int
+	}{
+		{"check.max_codes", c.Check.MaxCodes, 1, recognition.MaxCodes},
+		{"check.max_stays", c.Check.MaxStays, 1, recognition.MaxStays},
+		{"check.concurrent", c.Check.Concurrent, 1, 100_000},
+		{"limits.submissions", c.Limits.Submissions, 1, 100_000},
+		{"limits.held", c.Limits.Held, 1, 10_000_000},
+		{"limits.connections", c.Limits.Connections, 1, 1_000_000},
+		{"limits.events", c.Limits.Events, 1, 100_000},
+	} {
+		if n.v < n.least || n.v > n.most {
+			fault("%s is %d, want %d to %d", n.name, n.v, n.least, n.most)
+		}
+	}
+	for _, d := range []struct {
+		name           string
+		v, least, most time.Duration
+	}{
+		{"check.max_age", c.Check.MaxAge, time.Second, 365 * 24 * time.Hour},
+		{"limits.submit_timeout", c.Limits.SubmitTimeout, time.Second, 10 * time.Minute},
+		{"storage.write_deadline", c.Storage.WriteDeadline, time.Second, 2 * time.Minute},
+	} {
+		if d.v < d.least || d.v > d.most {
+			fault("%s is %v, want %v to %v", d.name, d.v, d.least, d.most)
+		}
+	}
+	if c.Storage.Cache < 8<<20 || c.Storage.Cache > 1<<40 {
+		fault("storage.cache is %d bytes, want %d to %d", c.Storage.Cache, 8<<20, 1<<40)
+	}
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:
@@ -164,4 +195,9 @@ func (c Config) Validate() error {
 		fault("log.format is %q, want text or json", c.Log.Format)
 	}
 	return errors.Join(faults...)
+}
+
+func validPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }

@@ -10,7 +10,7 @@
 //
 // It expects the keys of one authority in a directory that nobody else uses,
 // and a clock that is roughly right: the time asked about defaults to it, and
-// the age of knowledge is measured by it.
+// the age of knowledge is measured by it, and by no other node's (knowledge).
 //
 // Here alone everybody is known: ledger, consensus, p2p and httpapi meet in
 // this package and nowhere else.
@@ -18,15 +18,19 @@
 // # Starting and stopping
 //
 // Start opens, in this order, so that each part finds what it stands on:
-// keys and genesis, the ledger, the libp2p host, Raft, the couriers, HTTP.
+// keys and genesis, the ledger, the libp2p host, Raft, the couriers and the
+// keeper, HTTP.
 // Close goes back, and each step has its reason:
 //
-//  1. HTTP answers 503 on /readyz, takes no new connections and finishes what
-//     it has: nobody is cut off in the middle of an answer.
-//  2. The couriers stop, and tell those who still wait that their statement
-//     may be sent again: nothing new enters while leadership moves.
-//  3. Raft hands leadership over, takes an anchor and stops: the others need
+//  1. HTTP answers 503 on /readyz and to submissions, ends its event streams,
+//     takes no new connections and finishes what it has for up to drainWithin:
+//     nobody is cut off in the middle of an answer. Then no request is under
+//     way, and nothing reads from the ledger.
+//  2. The keeper and the couriers stop: nothing new enters while leadership
+//     moves. What is held stays on disk.
+//  3. The time of the last contact is written down.
+//  4. Raft hands leadership over, takes an anchor and stops: the others need
 //     not wait for a timeout to notice.
-//  4. The libp2p host closes: only now does nobody need the streams.
-//  5. The ledger is flushed and closed last: Raft's last entries were applied to it.
+//  5. The libp2p host closes: only now does nobody need the streams.
+//  6. The ledger is flushed and closed last: Raft's last entries were applied to it.
 package node

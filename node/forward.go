@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -13,6 +12,7 @@ import (
 	"concordat/consensus"
 	"concordat/ledger"
 	"concordat/ledger/state"
+	"concordat/ledger/statement"
 	"concordat/p2p"
 )
 
@@ -22,25 +22,12 @@ const (
 	readIndexProtocol = "read-index/1" // a follower asks the leader how far it must read
 )
 
-// Bounds of one forwarded batch: as many statements as one block takes, and no
-// more bytes than one frame carries.
-const (
-	maxForwarded      = 512
-	maxForwardedBytes = 2 << 20
-	forwardsInFlight  = 2
-)
+// maxForwarded bounds a forwarded batch in bytes: batchBytes, not yet full,
+// with one largest statement on top, and what CBOR puts around 512 of them.
+const maxForwarded = batchBytes + statement.MaxSize + statement.MaxAttachment + maxBatch*16 + 16
 
-// order is one statement under way to the leader, and where its outcome goes.
-type order struct {
-	ctx       context.Context
-	candidate ledger.Candidate
-	done      chan orderResult // of one element: the courier never waits for the reader
-}
-
-type orderResult struct {
-	outcome consensus.Outcome
-	err     error
-}
+// maxRefusalText bounds what a leader says of one refusal, in bytes.
+const maxRefusalText = 1 << 10
 
 // forwarded is a batch on the wire.
 type forwarded struct {
@@ -58,25 +45,29 @@ type forwardedOutcomes struct {
 }
 
 type forwardedOutcome struct {
-	Index    uint64 `cbor:"1,keyasint,omitempty"`
-	Known    bool   `cbor:"2,keyasint,omitempty"`
-	Name     string `cbor:"3,keyasint,omitempty"` // of the refusal
-	Message  string `cbor:"4,keyasint,omitempty"`
-	Hint     string `cbor:"5,keyasint,omitempty"`
-	Revision uint64 `cbor:"6,keyasint,omitempty"`
+	Index    uint64  `cbor:"1,keyasint,omitempty"`
+	Known    bool    `cbor:"2,keyasint,omitempty"`
+	Name     string  `cbor:"3,keyasint,omitempty"` // of the refusal
+	Message  string  `cbor:"4,keyasint,omitempty"`
+	Hint     string  `cbor:"5,keyasint,omitempty"`
+	Revision uint64  `cbor:"6,keyasint,omitempty"`
+	Newest   *uint64 `cbor:"7,keyasint,omitempty"` // statement on the subject
 }
 
 // Codes of errors that a leader answers a forwarded request with.
 const (
 	codeNotLeader = "not-leader"
 	codeNoQuorum  = "no-quorum"
-	codeBusy      = "busy"
 	codeUnknown   = "outcome-unknown"
+	codeClosing   = "closing" // the leader is stopping: another will lead
 )
+
+// errAnswer: what the leader answered cannot be an answer.
+var errAnswer = errors.New("the leader's answer is not understood")
 
 var forwardMode = func() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		MaxArrayElements: max(maxForwarded, 16), MaxMapPairs: 16, MaxNestedLevels: 6,
+		MaxArrayElements: maxBatch, MaxMapPairs: 16, MaxNestedLevels: 6,
 		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, DupMapKey: cbor.DupMapKeyEnforcedAPF,
 	}.DecMode()
 	if err != nil {
@@ -85,166 +76,84 @@ var forwardMode = func() cbor.DecMode {
 	return m
 }()
 
-// courier gets statements ordered: by this node where it leads, else by the
-// leader. What waits while a batch is under way is the next batch, so a lone
-// statement waits for nothing and many share one round trip.
-type courier struct {
-	n      *Node
-	queue  chan *order
-	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup
-}
-
-func newCourier(n *Node, room int) *courier {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &courier{n: n, queue: make(chan *order, room), cancel: cancel}
-	for range forwardsInFlight {
-		c.wg.Go(func() { c.run(ctx) })
+func encodeBatch(cands []ledger.Candidate) ([]byte, error) {
+	req := forwarded{Statements: make([]forwardedStatement, len(cands))}
+	for i, c := range cands {
+		req.Statements[i] = forwardedStatement(c)
 	}
-	return c
+	return cbor.Marshal(req)
 }
 
-// close stops the couriers. Orders still queued are answered that the node is stopping.
-func (c *courier) close() {
-	c.cancel(errStopping)
-	c.wg.Wait()
-	for {
-		select {
-		case o := <-c.queue:
-			o.done <- orderResult{err: errStopping}
-		default:
-			return
+// decodeBatch reads a forwarded batch. What the statements are worth is for
+// the ledger to judge, one by one; here only their bounds are.
+func decodeBatch(b []byte) ([]ledger.Candidate, error) {
+	var req forwarded
+	if err := forwardMode.Unmarshal(b, &req); err != nil {
+		return nil, errors.New("statements cannot be decoded")
+	}
+	if k := len(req.Statements); k == 0 || k > maxBatch {
+		return nil, fmt.Errorf("%d statements, want 1 to %d", k, maxBatch)
+	}
+	cands := make([]ledger.Candidate, len(req.Statements))
+	for i, s := range req.Statements {
+		if len(s.Raw) > statement.MaxSize || len(s.Attachment) > statement.MaxAttachment {
+			return nil, fmt.Errorf("statement %d has %d bytes and an attachment of %d, at most %d and %d",
+				i, len(s.Raw), len(s.Attachment), statement.MaxSize, statement.MaxAttachment)
+		}
+		cands[i] = ledger.Candidate(s)
+	}
+	return cands, nil
+}
+
+func encodeOutcomes(outcomes []consensus.Outcome) ([]byte, error) {
+	answer := forwardedOutcomes{Outcomes: make([]forwardedOutcome, len(outcomes))}
+	for i, o := range outcomes {
+		answer.Outcomes[i] = forwardedOutcome{
+			Index: o.Index, Known: o.Known, Name: o.Verdict.Name, Message: clip(o.Verdict.Message, maxRefusalText),
+			Hint: clip(o.Verdict.Hint, maxRefusalText), Revision: o.Verdict.Revision, Newest: o.Verdict.Index,
 		}
 	}
+	return cbor.Marshal(answer)
 }
 
-// order gets one statement ordered, and gives its outcome.
-func (c *courier) order(ctx context.Context, cand ledger.Candidate) (consensus.Outcome, error) {
-	o := &order{ctx: ctx, candidate: cand, done: make(chan orderResult, 1)}
-	select {
-	case c.queue <- o:
-	default:
-		return consensus.Outcome{}, client.Fail(client.Busy, "%d statements wait to be ordered already", cap(c.queue))
+// decodeOutcomes reads the answer to a batch of so many statements. Errors wrap errAnswer.
+func decodeOutcomes(b []byte, statements int) ([]consensus.Outcome, error) {
+	var got forwardedOutcomes
+	if err := forwardMode.Unmarshal(b, &got); err != nil {
+		return nil, fmt.Errorf("%w: %w", errAnswer, err)
 	}
-	select {
-	case r := <-o.done:
-		return r.outcome, r.err
-	case <-ctx.Done():
-		return consensus.Outcome{}, context.Cause(ctx)
+	if len(got.Outcomes) != statements {
+		return nil, fmt.Errorf("%w: %d outcomes to %d statements", errAnswer, len(got.Outcomes), statements)
 	}
+	outcomes := make([]consensus.Outcome, statements)
+	for i, o := range got.Outcomes {
+		outcomes[i] = consensus.Outcome{Index: o.Index, Known: o.Known, Verdict: state.Verdict{
+			Name: clip(o.Name, 64), Message: clip(o.Message, maxRefusalText), Hint: clip(o.Hint, maxRefusalText), Revision: o.Revision, Index: o.Newest,
+		}}
+	}
+	return outcomes, nil
 }
 
-func (c *courier) run(ctx context.Context) {
-	for {
-		var first *order
-		select {
-		case first = <-c.queue:
-		case <-ctx.Done():
-			return
-		}
-		batch := c.gather(first)
-		outcomes, err := c.deliver(ctx, batch)
-		for i, o := range batch {
-			r := orderResult{err: err}
-			if err == nil {
-				r.outcome = outcomes[i]
-			}
-			o.done <- r
-		}
-	}
-}
-
-// gather takes what waits behind first, up to the bounds of one batch.
-func (c *courier) gather(first *order) []*order {
-	batch := []*order{first}
-	size := len(first.candidate.Raw) + len(first.candidate.Attachment)
-	for len(batch) < maxForwarded && size < maxForwardedBytes/2 {
-		select {
-		case o := <-c.queue:
-			if o.ctx.Err() != nil { // nobody waits for it any more
-				o.done <- orderResult{err: context.Cause(o.ctx)}
-				continue
-			}
-			batch = append(batch, o)
-			size += len(o.candidate.Raw) + len(o.candidate.Attachment)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
-// deliver sends the batch to whoever leads, again and again while leadership
-// moves: the same bytes twice get the index of the first, so trying again is
-// safe. It gives up when nobody has led for the time that the profile allows.
-func (c *courier) deliver(ctx context.Context, batch []*order) ([]consensus.Outcome, error) {
-	cands := make([]ledger.Candidate, len(batch))
-	for i, o := range batch {
-		cands[i] = o.candidate
-	}
-	patience := c.n.consensus.Patience()
-	deadline := time.Now().Add(patience)
-	wait := 5 * time.Millisecond
-	for {
-		outcomes, err := c.try(ctx, cands)
-		if err == nil || !passing(err) {
-			return outcomes, err
-		}
-		if time.Now().After(deadline) {
-			return nil, client.Fail(client.NoQuorum, "no leader took the statement within %s: %v", patience, err)
-		}
-		pause := time.NewTimer(wait)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, context.Cause(ctx)
-		}
-		wait = min(2*wait, 250*time.Millisecond)
-	}
-}
-
-// passing reports whether trying again may help.
-func passing(err error) bool {
-	if errors.Is(err, consensus.ErrNotLeader) || errors.Is(err, consensus.ErrOutcomeUnknown) || errors.Is(err, consensus.ErrNoQuorum) || errors.Is(err, consensus.ErrBusy) {
-		return true
-	}
-	var remote *p2p.RemoteError
-	if errors.As(err, &remote) {
-		return remote.Code == codeNotLeader || remote.Code == codeUnknown || remote.Code == codeNoQuorum || remote.Code == codeBusy
-	}
-	return errors.Is(err, p2p.ErrUnreachable) || errors.Is(err, errLeaderChanged) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// try asks the leader of this moment once.
-func (c *courier) try(ctx context.Context, cands []ledger.Candidate) ([]consensus.Outcome, error) {
-	outcomes, err := c.n.consensus.Submit(ctx, cands)
+// try asks the leader of this moment once: this node itself, or another.
+func (n *Node) try(ctx context.Context, cands []ledger.Candidate) ([]consensus.Outcome, error) {
+	outcomes, err := n.consensus.Submit(ctx, cands)
 	if !errors.Is(err, consensus.ErrNotLeader) {
 		return outcomes, err
 	}
-	leader := c.n.consensus.Status().Leader
-	if leader == "" || leader == c.n.self() {
+	leader := n.consensus.Status().Leader
+	if leader == "" || leader == n.self() {
 		return nil, err
 	}
-	req := forwarded{Statements: make([]forwardedStatement, len(cands))}
-	for i, cand := range cands {
-		req.Statements[i] = forwardedStatement(cand)
-	}
-	b, err := cbor.Marshal(req)
+	b, err := encodeBatch(cands)
 	if err != nil {
 		return nil, fmt.Errorf("encoding statements for the leader: %w", err)
 	}
-	answer, err := c.n.callLeader(ctx, leader, submitProtocol, b)
+	answer, err := n.callLeader(ctx, leader, submitProtocol, b)
 	if err != nil {
 		return nil, err
 	}
-	var got forwardedOutcomes
-	if err := forwardMode.Unmarshal(answer, &got); err != nil || len(got.Outcomes) != len(cands) {
-		return nil, fmt.Errorf("leader %s answered %d outcomes to %d statements: %v", leader, len(got.Outcomes), len(cands), err)
-	}
-	outcomes = make([]consensus.Outcome, len(cands))
-	for i, o := range got.Outcomes {
-		outcomes[i] = consensus.Outcome{Index: o.Index, Known: o.Known, Verdict: state.Verdict{Name: o.Name, Message: o.Message, Hint: o.Hint, Revision: o.Revision}}
+	if outcomes, err = decodeOutcomes(answer, len(cands)); err != nil {
+		return nil, fmt.Errorf("%s: %w", leader, err)
 	}
 	return outcomes, nil
 }
@@ -256,52 +165,41 @@ var errLeaderChanged = errors.New("the leader changed")
 // that died answers nothing, and its connection may take long to be noticed.
 func (n *Node) callLeader(ctx context.Context, leader, protocol string, request []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	answered := make(chan struct{})
-	defer close(answered)
+	watched := make(chan struct{})
 	go func() {
+		defer close(watched)
 		for {
 			changed := n.consensus.Changed()
 			if _, id := n.consensus.Leader(); string(id) != leader {
 				cancel(errLeaderChanged)
-				return
 			}
 			select {
 			case <-changed:
-			case <-answered:
+			case <-ctx.Done():
 				return
 			}
 		}
 	}()
 	answer, err := n.host.Call(ctx, leader, protocol, request)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errLeaderChanged) {
-		return nil, cause
+		err = cause
 	}
+	cancel(nil)
+	<-watched
 	return answer, err
 }
 
 // serveSubmit is the leader's side of a forwarded batch.
-func (n *Node) serveSubmit(ctx context.Context, from p2p.Member, request []byte) ([]byte, error) {
-	var req forwarded
-	if err := forwardMode.Unmarshal(request, &req); err != nil {
-		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: "statements cannot be decoded"}
-	}
-	if k := len(req.Statements); k == 0 || k > maxForwarded {
-		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: fmt.Sprintf("%d statements, want 1 to %d", k, maxForwarded)}
-	}
-	cands := make([]ledger.Candidate, len(req.Statements))
-	for i, s := range req.Statements {
-		cands[i] = ledger.Candidate(s)
+func (n *Node) serveSubmit(ctx context.Context, _ p2p.Member, request []byte) ([]byte, error) {
+	cands, err := decodeBatch(request)
+	if err != nil {
+		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: err.Error()}
 	}
 	outcomes, err := n.consensus.Submit(ctx, cands)
 	if err != nil {
 		return nil, remoteError(err)
 	}
-	answer := forwardedOutcomes{Outcomes: make([]forwardedOutcome, len(outcomes))}
-	for i, o := range outcomes {
-		answer.Outcomes[i] = forwardedOutcome{Index: o.Index, Known: o.Known, Name: o.Verdict.Name, Message: o.Verdict.Message, Hint: o.Verdict.Hint, Revision: o.Verdict.Revision}
-	}
-	return cbor.Marshal(answer)
+	return encodeOutcomes(outcomes)
 }
 
 // serveReadIndex is the leader's side of a linearizable read.
@@ -313,37 +211,65 @@ func (n *Node) serveReadIndex(ctx context.Context, _ p2p.Member, _ []byte) ([]by
 	return cbor.Marshal(index)
 }
 
+// remoteError says to a follower what it can make of an error: whether to ask again, and whom.
 func remoteError(err error) error {
-	code := "internal"
+	var code string
 	switch {
+	// Before what it wraps: some of the statements may have been proposed.
+	case errors.Is(err, consensus.ErrOutcomeUnknown):
+		code = codeUnknown
 	case errors.Is(err, consensus.ErrNotLeader):
 		code = codeNotLeader
 	case errors.Is(err, consensus.ErrNoQuorum):
 		code = codeNoQuorum
 	case errors.Is(err, consensus.ErrBusy):
-		code = codeBusy
-	case errors.Is(err, consensus.ErrOutcomeUnknown):
-		code = codeUnknown
+		code = p2p.CodeBusy
+	case errors.Is(err, consensus.ErrClosed):
+		code = codeClosing
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		code = p2p.CodeDeadline
+	default:
+		return err // the host logs it, and says that there is more in this node's log
 	}
 	return &p2p.RemoteError{Code: code, Message: err.Error()}
 }
 
 // caughtUp returns once this node's ledger holds everything that was
-// acknowledged anywhere before the call.
+// acknowledged anywhere before the call. It asks again while leadership moves,
+// until ctx ends or waiting is vain.
 func (n *Node) caughtUp(ctx context.Context) error {
-	index, err := n.consensus.ReadIndex(ctx)
-	if errors.Is(err, consensus.ErrNotLeader) {
-		leader := n.consensus.Status().Leader
-		if leader == "" || leader == n.self() {
+	wait := 5 * time.Millisecond
+	for {
+		index, err := n.readIndex(ctx)
+		if err == nil {
+			return n.consensus.WaitApplied(ctx, index)
+		}
+		if !passing(err) || n.hopeless() {
 			return err
 		}
-		var answer []byte
-		if answer, err = n.callLeader(ctx, leader, readIndexProtocol, nil); err == nil {
-			err = forwardMode.Unmarshal(answer, &index)
+		if sleep(ctx, wait) != nil {
+			return err
 		}
+		wait = min(2*wait, 250*time.Millisecond)
 	}
+}
+
+// readIndex asks the leader of this moment how far a reader must have applied.
+func (n *Node) readIndex(ctx context.Context) (uint64, error) {
+	index, err := n.consensus.ReadIndex(ctx)
+	if !errors.Is(err, consensus.ErrNotLeader) {
+		return index, err
+	}
+	leader := n.consensus.Status().Leader
+	if leader == "" || leader == n.self() {
+		return 0, err
+	}
+	answer, err := n.callLeader(ctx, leader, readIndexProtocol, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return n.consensus.WaitApplied(ctx, index)
+	if err := forwardMode.Unmarshal(answer, &index); err != nil {
+		return 0, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return index, nil
 }

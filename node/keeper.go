@@ -3,13 +3,13 @@ package node
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"concordat/client"
 	"concordat/ledger"
 	"concordat/ledger/statement"
+	"concordat/node/httpapi"
 )
 
 // keeperPause is how long the keeper waits before it offers again what could
@@ -17,20 +17,21 @@ import (
 const keeperPause = 500 * time.Millisecond
 
 // keeper keeps this node's promises: it offers what was accepted, and is not
-// yet ordered, until it is ordered or refused. It owns the goroutine that does
-// so; what is held lies in the ledger's store and outlives a crash.
+// yet ordered, until it is ordered or refused; oldest first and one batch at a
+// time, because a statement may rest on one that was accepted before it. It
+// owns the goroutine that does so. What is held lies in the ledger's store and
+// outlives a crash.
 type keeper struct {
-	n      *Node
-	wake   chan struct{}
-	held   atomic.Int64
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	n       *Node
+	wake    chan struct{}
+	refused refusals
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
 }
 
 func newKeeper(n *Node) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &keeper{n: n, wake: make(chan struct{}, 1), cancel: cancel}
-	k.nudge() // what an earlier run of the node accepted
 	k.wg.Go(func() { k.run(ctx) })
 	return k
 }
@@ -48,74 +49,120 @@ func (k *keeper) nudge() {
 	}
 }
 
-// count is how many statements are held, as of the last look.
-func (k *keeper) count() int { return int(k.held.Load()) }
-
 func (k *keeper) run(ctx context.Context) {
-	for {
-		select {
-		case <-k.wake:
-		case <-ctx.Done():
-			return
-		}
-		for !k.offer(ctx) {
-			pause := time.NewTimer(keeperPause)
+	for ctx.Err() == nil {
+		// First what an earlier run of the node accepted.
+		batch, err := k.n.ledger.OldestHeld(maxBatch, batchBytes)
+		switch {
+		case err != nil:
+			k.n.log.Error("held statements cannot be read", "err", err)
+			if errors.Is(err, ledger.ErrBroken) {
+				return // the node stops; the next run goes on
+			}
+			_ = sleep(ctx, keeperPause) // the loop asks ctx itself
+		case len(batch) == 0:
 			select {
-			case <-pause.C:
+			case <-k.wake:
 			case <-ctx.Done():
-				pause.Stop()
-				return
 			}
+		case !k.offer(ctx, batch):
+			_ = sleep(ctx, keeperPause)
 		}
 	}
 }
 
-// offer offers everything that is held once, and reports whether nothing is left.
-func (k *keeper) offer(ctx context.Context) bool {
-	held, err := k.n.ledger.Held()
-	if err != nil {
-		k.n.log.Error("held statements cannot be read", "err", err)
-		return errors.Is(err, ledger.ErrBroken) || errors.Is(err, ledger.ErrClosed)
+// offer gets a batch ordered, and reports whether none of it need be offered again.
+func (k *keeper) offer(ctx context.Context, batch []ledger.Candidate) (settled bool) {
+	settled = true
+	ordered := uint64(0) // beyond the last that was
+	for i, r := range k.n.courier.deliver(ctx, batch) {
+		switch {
+		case r.err != nil:
+			k.n.log.Debug("held statement waits", "err", r.err)
+			settled = false
+		case r.outcome.Verdict.Accepted():
+			ordered = max(ordered, r.outcome.Index+1)
+		default:
+			settled = k.letGo(batch[i], r) && settled
+		}
 	}
-	k.held.Store(int64(len(held)))
-	var wg sync.WaitGroup
-	var left atomic.Int64
-	room := make(chan struct{}, maxForwarded)
-	for _, cand := range held {
-		room <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-room }()
-			if !k.keep(ctx, cand) {
-				left.Add(1)
-			}
-		})
+	if ordered == 0 {
+		return settled
 	}
-	wg.Wait()
-	k.held.Store(left.Load())
-	return left.Load() == 0
+	// The block that brings them into this node's ledger also takes them off the list.
+	ctx, cancel := context.WithTimeout(ctx, k.n.consensus.Patience())
+	defer cancel()
+	if err := k.n.ledger.Wait(ctx, ordered); err != nil {
+		k.n.log.Debug("held statements are ordered, and not here yet", "err", err)
+		return false
+	}
+	return settled
 }
 
-// keep gets one held statement ordered, and reports whether it need not be offered again.
-func (k *keeper) keep(ctx context.Context, cand ledger.Candidate) bool {
+// letGo ends the holding of a statement that was refused after all.
+func (k *keeper) letGo(cand ledger.Candidate, r orderResult) bool {
 	u, err := statement.Parse(cand.Raw)
 	if err != nil { // it was parsed before it was held: the disk is not what it was
 		k.n.log.Error("held statement cannot be parsed", "err", err)
-		return true
-	}
-	outcome, err := k.n.courier.order(ctx, cand)
-	if err != nil {
-		k.n.log.Debug("held statement waits", "hash", u.Hash(), "err", err)
 		return false
 	}
-	if outcome.Verdict.Accepted() {
-		// The block that brings it into this node's ledger also takes it off the list.
-		return true
-	}
 	s := u.Statement()
-	k.n.log.Log(ctx, slog.LevelWarn, "accepted statement was refused", "hash", u.Hash(), "statement", s.Words(), "refusal", outcome.Verdict.String())
+	k.n.log.Warn("accepted statement was refused", "hash", u.Hash(), "kind", s.Kind(), "subject", s.Subject(), "refusal", r.outcome.Verdict.String())
+	k.refused.add(u, asFailure(r.outcome.Verdict))
 	if err := k.n.ledger.Drop(u.Hash()); err != nil {
 		k.n.log.Error("refused statement cannot be dropped", "hash", u.Hash(), "err", err)
 		return false
 	}
 	return true
+}
+
+// maxRefusals bounds how many refused statements are remembered.
+const maxRefusals = 256
+
+// refusals remembers the latest statements that were refused after this node
+// had accepted them, for those who come back to ask. They are not kept over a
+// restart: the log has them, and whoever sends such a statement again is told
+// the same.
+type refusals struct {
+	mu     sync.Mutex
+	byHash map[statement.Hash]httpapi.Pending
+	oldest []statement.Hash
+}
+
+func (r *refusals) add(u *statement.Unverified, why *client.Failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byHash == nil {
+		r.byHash = map[statement.Hash]httpapi.Pending{}
+	}
+	if _, again := r.byHash[u.Hash()]; !again {
+		r.oldest = append(r.oldest, u.Hash())
+	}
+	r.byHash[u.Hash()] = httpapi.Pending{Statement: u, Refusal: why}
+	if len(r.oldest) > maxRefusals {
+		delete(r.byHash, r.oldest[0])
+		r.oldest = r.oldest[1:]
+	}
+}
+
+func (r *refusals) get(hash statement.Hash) (httpapi.Pending, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, is := r.byHash[hash]
+	return p, is
+}
+
+// Pending gives a statement that this node has accepted and that is not in
+// its ledger: it waits to be ordered, or it was refused since.
+func (n *Node) Pending(hash statement.Hash) (httpapi.Pending, bool, error) {
+	cand, is, err := n.ledger.HeldByHash(hash)
+	if err != nil {
+		return httpapi.Pending{}, false, err
+	}
+	if !is {
+		p, is := n.keeper.refused.get(hash)
+		return p, is, nil
+	}
+	u, err := statement.Parse(cand.Raw)
+	return httpapi.Pending{Statement: u}, err == nil, err
 }

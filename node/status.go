@@ -21,10 +21,10 @@ func (n *Node) Status() client.Status {
 		Size: head.Size, Root: hexRoot(head.Root),
 		Final:  client.FinalHead{Cosigners: []string{}, Note: notFinalYet},
 		Log:    client.LogInfo{Origin: n.doc.Network, VKey: n.vkey()},
-		MaxAge: n.cfg.Check.MaxAge.String(), Quorum: c.Quorum, Held: n.keeper.count(), Peers: n.Peers(),
+		MaxAge: n.cfg.Check.MaxAge.String(), Quorum: c.Quorum, Held: n.ledger.HeldCount(), Peers: n.Peers(),
 		Version: n.cfg.Version, Started: n.started.Format(time.RFC3339),
 	}
-	s.Age, s.AgeMillis = ageInWords(n.age())
+	s.Age, s.AgeMillis = ageInWords(n.knowledge.age(time.Now()))
 	if !c.Quorum && !c.NoQuorumSince.IsZero() {
 		since := c.NoQuorumSince.UTC().Format(time.RFC3339)
 		s.Since = &since
@@ -69,7 +69,11 @@ func (n *Node) Healthy() error {
 	if n.stopping.Load() {
 		return errStopping
 	}
-	if err := n.ledger.Err(); err != nil {
+	err := n.ledger.Err()
+	if first := n.broken.Load(); first != nil {
+		err = *first
+	}
+	if err != nil {
 		return client.Fail(client.Broken, "%v", err)
 	}
 	return nil
@@ -88,6 +92,7 @@ func (n *Node) Ready() error {
 	case !c.CaughtUp:
 		return client.Fail(client.Stale, "catching up: %d entries of the order are applied of %d", c.Applied, c.Commit)
 	}
+	n.knowledge.look() // the first check after this knows it too
 	return nil
 }
 

@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"concordat/ledger"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
+	"concordat/p2p"
 )
 
 // notFinalYet is said where a caller waited for more than there is.
@@ -22,39 +21,50 @@ const notFinalYet = "checkpoints are not certified yet: final is answered as ord
 // Submit takes a signed statement. What is malformed, for another network, or
 // not signed by its authority goes no further than this node.
 func (n *Node) Submit(ctx context.Context, raw, attachment []byte, wait string) (client.Submitted, error) {
+	answer, err := n.submit(ctx, raw, attachment, wait)
+	if err != nil {
+		return client.Submitted{}, n.submitFailure(err)
+	}
+	return answer, nil
+}
+
+func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) (client.Submitted, error) {
 	if n.stopping.Load() {
 		return client.Submitted{}, errStopping
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.SubmitTimeout)
 	defer cancel()
-	u, err := n.admit(raw, attachment)
+	u, err := n.admit(ctx, raw, attachment)
 	if err != nil {
 		return client.Submitted{}, err
 	}
-	answer := client.Submitted{Hash: u.Hash().String()}
 	cand := ledger.Candidate{Raw: raw, Attachment: attachment}
 	if wait == client.Accepted {
-		return n.accept(answer, u.Hash(), cand)
+		return n.accept(u, cand)
 	}
 	outcome, err := n.courier.order(ctx, cand)
-	if err == nil {
-		err = refused(outcome.Verdict)
-	}
-	if err == nil {
-		err = n.seen(ctx, u.Hash(), outcome)
-	}
 	if err != nil {
-		return client.Submitted{}, submitFailure(err)
+		return client.Submitted{}, err
 	}
-	answer.Index, answer.Known, answer.State = &outcome.Index, outcome.Known, client.Ordered
+	if v := outcome.Verdict; !v.Accepted() {
+		return client.Submitted{}, asFailure(v)
+	}
+	if err := n.seen(ctx, u.Hash(), outcome); err != nil {
+		return client.Submitted{}, err
+	}
+	answer := orderedAt(u.Hash(), outcome.Index, outcome.Known)
 	if wait == client.Final {
 		answer.Note = notFinalYet
 	}
 	return answer, nil
 }
 
+func orderedAt(hash statement.Hash, index uint64, known bool) client.Submitted {
+	return client.Submitted{Hash: hash.String(), Index: &index, Known: known, State: client.Ordered}
+}
+
 // admit checks what can be known of a statement without the others.
-func (n *Node) admit(raw, attachment []byte) (*statement.Unverified, error) {
+func (n *Node) admit(ctx context.Context, raw, attachment []byte) (*statement.Unverified, error) {
 	u, err := statement.Parse(raw)
 	switch {
 	case errors.Is(err, statement.ErrTooLarge):
@@ -70,48 +80,79 @@ func (n *Node) admit(raw, attachment []byte) (*statement.Unverified, error) {
 	if err := s.CheckAttachment(attachment); err != nil {
 		return nil, client.Fail(client.Malformed, "%v", err)
 	}
+	err = n.checkSignature(u)
+	if err == nil || n.uptodate() {
+		return u, err
+	}
+	// This node lags: what is wrong here may be right where the others are.
+	ctx, cancel := context.WithTimeout(ctx, n.consensus.Patience())
+	defer cancel()
+	if lag := n.caughtUp(ctx); lag != nil {
+		return nil, client.Fail(client.Stale, "this node would refuse the statement (%v), and is not up to date: %v", err, lag)
+	}
+	return u, n.checkSignature(u)
+}
+
+// uptodate reports that this node has applied all that it knows to be committed.
+func (n *Node) uptodate() bool {
+	s := n.consensus.Status()
+	return s.CaughtUp && s.Applied >= s.Commit
+}
+
+// checkSignature verifies a statement with the key that this node's state has for its issuer.
+func (n *Node) checkSignature(u *statement.Unverified) error {
 	view := n.ledger.View()
 	defer n.release(view)
-	key, verdict, err := state.SigningKey(view.State(), s.Issuer, u.KeyID())
+	key, verdict, err := state.SigningKey(view.State(), u.Statement().Issuer, u.KeyID())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := refused(verdict); err != nil {
-		return nil, err
+	if !verdict.Accepted() {
+		return asFailure(verdict)
 	}
 	if _, err := n.checker.Verify(u, key); err != nil {
-		return nil, client.Fail(client.WrongSignature, "%v", err)
+		return client.Fail(client.WrongSignature, "%v", err)
 	}
-	return u, nil
+	return nil
 }
 
-// accept holds a statement on this node's disk and signs a promise to get it ordered.
-func (n *Node) accept(answer client.Submitted, hash statement.Hash, cand ledger.Candidate) (client.Submitted, error) {
-	if held := n.keeper.count(); held >= n.cfg.Limits.Held {
-		return client.Submitted{}, client.Fail(client.Busy, "%d statements are held already, at most %d", held, n.cfg.Limits.Held)
+// accept holds a statement on this node's disk and signs a promise to get it
+// ordered. What could never be ordered is refused at once.
+func (n *Node) accept(u *statement.Unverified, cand ledger.Candidate) (client.Submitted, error) {
+	judged, err := n.ledger.Judge([]ledger.Candidate{cand})
+	if err != nil {
+		return client.Submitted{}, err
+	}
+	switch j := judged[0]; {
+	case j.Known:
+		return orderedAt(u.Hash(), j.Index, true), nil
+	case !j.Accepted() && lasting(u.Statement(), j.Verdict):
+		return client.Submitted{}, asFailure(j.Verdict)
 	}
 	if err := n.ledger.Hold(cand); err != nil {
-		return client.Submitted{}, submitFailure(err)
+		return client.Submitted{}, err
+	}
+	// It may have been ordered meanwhile, and then nothing is held.
+	if index, err := n.indexOf(u.Hash()); err == nil {
+		return orderedAt(u.Hash(), index, true), nil
+	} else if !errors.Is(err, ledger.ErrNotFound) {
+		return client.Submitted{}, err
 	}
 	n.keeper.nudge()
-	answer.State = client.Accepted
-	answer.Promise = n.promise(hash, time.Now())
-	return answer, nil
+	promise := client.SignPromise(n.me.ID, n.network, u.Hash(), time.Now(), n.nodeKey)
+	return client.Submitted{Hash: u.Hash().String(), State: client.Accepted, Promise: promise.String()}, nil
 }
 
-// promise is what this node signs when it takes a statement in: the words
-//
-//	concordat promise v1
-//	<network id, hex>
-//	<statement hash, hex>
-//	<Unix seconds>
-//
-// each ended by a newline, under its node key. The promise is the authority,
-// the seconds and the signature in base64, parted by spaces.
-func (n *Node) promise(hash statement.Hash, at time.Time) string {
-	text := fmt.Sprintf("concordat promise v1\n%s\n%s\n%d\n", n.network, hash, at.Unix())
-	sig := ed25519.Sign(n.nodeKey, []byte(text))
-	return fmt.Sprintf("%s %d %s", n.me.ID, at.Unix(), base64.StdEncoding.EncodeToString(sig))
+// lasting reports that nothing which may yet be said could turn a refusal of
+// s: that the signer may not say it, or that its subject has gone past the
+// revision that it makes, or stands right before it and has it in the way, so
+// that whatever changes that goes past it too. Anything else may rest on a
+// statement under way.
+func lasting(s statement.Statement, v state.Verdict) bool {
+	if ledger.ClassOf(v) != state.Conflict {
+		return true
+	}
+	return s.Revision > 0 && s.Revision <= v.Revision+1
 }
 
 // seen returns once this node's own ledger holds the statement where the
@@ -120,9 +161,7 @@ func (n *Node) seen(ctx context.Context, hash statement.Hash, outcome consensus.
 	if err := n.ledger.Wait(ctx, outcome.Index+1); err != nil {
 		return err
 	}
-	view := n.ledger.View()
-	defer n.release(view)
-	index, err := view.IndexOf(hash)
+	index, err := n.indexOf(hash)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
@@ -132,13 +171,24 @@ func (n *Node) seen(ctx context.Context, hash statement.Hash, outcome consensus.
 	return nil
 }
 
-// refused turns a verdict against a statement into a failure; nil if it was accepted.
-func refused(v state.Verdict) error {
-	if v.Accepted() {
-		return nil
+func (n *Node) indexOf(hash statement.Hash) (uint64, error) {
+	view := n.ledger.View()
+	defer n.release(view)
+	return view.IndexOf(hash)
+}
+
+// asFailure says a refusal as the API does.
+func asFailure(v state.Verdict) *client.Failure {
+	class := ledger.ClassOf(v)
+	status, known := statusOf[class]
+	if !known { // of a leader with a newer release: it is a refusal, and not this node's fault
+		status = http.StatusUnprocessableEntity
 	}
-	f := client.Fail(v.Name, "%s", v.Message).WithStatus(statusOf[v.Class()]).WithHint("%s", v.Hint)
-	if v.Class() == state.Conflict {
+	f := client.Fail(v.Name, "%s", v.Message).WithStatus(status)
+	if v.Hint != "" {
+		f = f.WithHint("%s", v.Hint)
+	}
+	if class == state.Conflict {
 		f.Detail = map[string]any{"revision": v.Revision}
 		if v.Index != nil {
 			f.Detail["statement"] = *v.Index
@@ -155,21 +205,26 @@ var statusOf = map[state.Class]int{
 }
 
 // submitFailure names what can go wrong on the way to the order.
-func submitFailure(err error) error {
+func (n *Node) submitFailure(err error) error {
 	var f *client.Failure
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.Is(err, ledger.ErrHeldFull):
+		return client.Fail(client.Busy, "%v", err)
 	case errors.Is(err, ledger.ErrBroken):
 		return client.Fail(client.Broken, "%v", err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return client.Fail(client.Timeout, "the statement was not ordered in time")
-	case errors.Is(err, consensus.ErrNoQuorum), errors.Is(err, consensus.ErrNotLeader):
-		return client.Fail(client.NoQuorum, "%v", err)
-	case errors.Is(err, consensus.ErrBusy):
-		return client.Fail(client.Busy, "%v", err)
-	case errors.Is(err, consensus.ErrClosed):
+	case errors.Is(err, consensus.ErrClosed), errors.Is(err, ledger.ErrClosed), errors.Is(err, p2p.ErrClosed):
+		if sick := n.Healthy(); sick != nil {
+			return sick
+		}
 		return errStopping
+	case errors.Is(err, context.DeadlineExceeded) && n.consensus.Status().Quorum:
+		return client.Fail(client.Timeout, "the statement was not ordered within %s", n.cfg.Limits.SubmitTimeout)
+	case errors.Is(err, context.DeadlineExceeded):
+		return client.Fail(client.NoQuorum, "the statement was not ordered within %s, and there is no quorum", n.cfg.Limits.SubmitTimeout)
+	case errors.Is(err, context.Canceled):
+		return client.Fail(client.Timeout, "the caller left before the statement was ordered")
 	}
 	return err
 }

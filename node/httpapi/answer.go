@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"concordat/client"
 	"concordat/ledger"
@@ -20,6 +21,7 @@ func fail(w http.ResponseWriter, f *client.Failure) {
 	if f.Status() == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
+	w.Header().Del("ETag") // of what was asked for, which this is not
 	w.WriteHeader(f.Status())
 	// The client may be gone by now; there is nobody else to tell.
 	_ = json.NewEncoder(w).Encode(map[string]*client.Failure{"error": f})
@@ -48,7 +50,7 @@ func (a *api) listing(w http.ResponseWriter, r *http.Request, build func(*ledger
 	etag := fmt.Sprintf(`"%d"`, view.Head().Size)
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Cache-Control", "no-cache")
-	if r.Header.Get("If-None-Match") == etag {
+	if matches(r.Header.Get("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -57,6 +59,17 @@ func (a *api) listing(w http.ResponseWriter, r *http.Request, build func(*ledger
 		return err
 	}
 	return reply(w, http.StatusOK, v)
+}
+
+// matches reports whether an If-None-Match names the entity tag (RFC 9110
+// §13.1.2: a list, compared weakly, because proxies weaken tags; or a star).
+func matches(header, etag string) bool {
+	for _, tag := range strings.Split(header, ",") {
+		if tag = strings.TrimSpace(tag); tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+			return true
+		}
+	}
+	return false
 }
 
 // closeView lets a view go. That it cannot be closed is the store's fault, and

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"concordat/client"
@@ -42,14 +43,16 @@ func decodeStrictly(body io.Reader, into any) error {
 		if _, err = d.Token(); errors.Is(err, io.EOF) {
 			return nil
 		}
-		err = errors.New("there is more after the object")
+		err = errMore
 	}
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return err
+	if errors.As(err, &tooLarge) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return brokenBody(err)
 	}
 	return client.Fail(client.BadRequest, "the body is not the JSON object wanted: %s", whatIsWrong(err))
 }
+
+var errMore = errors.New("there is more after the object")
 
 // whatIsWrong describes a decoding fault without the values, which may be a person's.
 func whatIsWrong(err error) string {
@@ -64,11 +67,11 @@ func whatIsWrong(err error) string {
 		return "no JSON at byte " + itoa(syntax.Offset)
 	case errors.As(err, &kind):
 		return "field " + kind.Field + " holds a " + strings.Fields(kind.Value)[0] + ", want " + kind.Type.String()
-	case strings.HasPrefix(err.Error(), "parsing time"):
+	case strings.HasPrefix(err.Error(), "parsing time"), strings.HasPrefix(err.Error(), "Time.UnmarshalJSON"):
 		return "a time is not RFC 3339 like 2021-06-01T12:00:00Z"
 	case strings.HasPrefix(err.Error(), "json: unknown field"):
-		return strings.TrimPrefix(err.Error(), "json: ")
-	case err.Error() == "there is more after the object":
+		return clip(strings.TrimPrefix(err.Error(), "json: "))
+	case errors.Is(err, errMore):
 		return err.Error()
 	}
 	return "it cannot be read"

@@ -7,5 +7,5 @@
 // beyond its bound, and no request waits without one; and that no code, name
 // or birth date reaches a log line or a metric.
 //
-// It expects a Node, and knows nothing of Raft, libp2p or how things are stored.
+// It expects a Node and a server with its Timeouts, and knows nothing of Raft, libp2p or how things are stored.
 package httpapi

@@ -28,7 +28,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) error {
 		from = id // a browser's EventSource goes on by itself after a fault
 	}
 	if from != "" {
-		after, err := strconv.ParseUint(from, 10, 64)
+		after, err := strconv.ParseUint(from, 10, 63) // so that the next one is a number too
 		if err != nil {
 			return client.Fail(client.BadRequest, "after is %q, want the index of the last statement seen", clip(from))
 		}
@@ -42,17 +42,27 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	// The header goes out at once: the first statement may be long in coming.
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(a.stop, cancel)()
 	for {
 		var err error
 		if next, err = a.sendEvents(w, out, next); err != nil {
 			return err
 		}
-		wait, cancel := context.WithTimeout(r.Context(), heartbeat)
+		wait, enough := context.WithTimeout(ctx, heartbeat)
 		err = a.node.Await(wait, next)
-		cancel()
+		enough()
 		switch {
-		case r.Context().Err() != nil:
-			return nil
+		case ctx.Err() != nil:
+			return nil // the reader left, or the node stops: the reader comes back with the last id
 		case errors.Is(err, context.DeadlineExceeded):
 			if err := extend(out); err != nil {
 				return err

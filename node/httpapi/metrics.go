@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -40,7 +41,7 @@ func newMetrics(r *prometheus.Registry, n Node) *metrics {
 		value      func(client.Status) float64
 	}{
 		{"concordat_ledger_size", "Statements in this node's ledger.", func(s client.Status) float64 { return float64(s.Size) }},
-		{"concordat_knowledge_age_seconds", "How long ago this node last knew that it was up to date.", func(s client.Status) float64 { return float64(s.AgeMillis) / 1000 }},
+		{"concordat_knowledge_age_seconds", "How long ago this node last knew that it was up to date; +Inf where that is not known.", age},
 		{"concordat_leader", "1 where this node leads.", func(s client.Status) float64 { return one(s.RaftRole == "leader") }},
 		{"concordat_quorum", "1 while this node can get statements ordered, as far as it knows.", func(s client.Status) float64 { return one(s.Quorum) }},
 		{"concordat_raft_term", "Raft's term.", func(s client.Status) float64 { return float64(s.Term) }},
@@ -64,6 +65,14 @@ func (m *metrics) decided(a client.CheckAnswer) {
 			m.reasons.WithLabelValues(r.Name).Inc()
 		}
 	}
+}
+
+// age is in seconds; infinite where it is not known, so that a bound on it holds.
+func age(s client.Status) float64 {
+	if s.AgeMillis < 0 {
+		return math.Inf(1)
+	}
+	return float64(s.AgeMillis) / 1000
 }
 
 func one(b bool) float64 {

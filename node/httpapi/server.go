@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 
 	"concordat/client"
 	"concordat/ledger"
+	"concordat/ledger/statement"
 )
 
 // Node is what the API needs of a running node.
@@ -33,6 +35,16 @@ type Node interface {
 	Ready() error
 	// Healthy is nil while the process does its work.
 	Healthy() error
+	// Pending gives a statement that this node has accepted and that is not in
+	// its ledger.
+	Pending(statement.Hash) (Pending, bool, error)
+}
+
+// Pending is a statement that a node has accepted: it waits to be ordered, or
+// was refused since.
+type Pending struct {
+	Statement *statement.Unverified
+	Refusal   *client.Failure // nil while it waits
 }
 
 // Config is how the API behaves.
@@ -43,6 +55,7 @@ type Config struct {
 	Submits    int                  // submissions under way at once
 	Events     int                  // event streams open at once
 	CheckBytes int64                // bound of a check's body
+	Stop       context.Context      // ends when the node stops, and streams with it; nil: never
 }
 
 // api is one API over one node.
@@ -52,7 +65,9 @@ type api struct {
 	metrics *metrics
 	checks  gate
 	submits gate
+	bodies  scale
 	events  gate
+	stop    context.Context
 	maxBody int64
 }
 
@@ -64,9 +79,12 @@ func New(n Node, c Config) http.Handler {
 	if c.CheckBytes == 0 {
 		c.CheckBytes = DefaultCheckBytes
 	}
+	if c.Stop == nil {
+		c.Stop = context.Background()
+	}
 	a := &api{
 		node: n, log: c.Logger, metrics: newMetrics(c.Registry, n), maxBody: c.CheckBytes,
-		checks: newGate(c.Checks), submits: newGate(c.Submits), events: newGate(c.Events),
+		checks: newGate(c.Checks), submits: newGate(c.Submits), bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
 	}
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {
@@ -104,15 +122,21 @@ func (a *api) routes() map[string]handler {
 
 // noRoute tells an unknown path from a known one asked with another method.
 func (a *api) noRoute(mux *http.ServeMux) handler {
-	return func(_ http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var takes []string
 		for _, m := range []string{http.MethodGet, http.MethodPost} {
 			probe := r.Clone(r.Context())
 			probe.Method = m
 			if _, pattern := mux.Handler(probe); pattern != "/" && m != r.Method {
-				return client.Fail(client.MethodNotAllowed, "%s takes %s, not %s", r.URL.Path, m, r.Method)
+				takes = append(takes, m)
 			}
 		}
-		return client.Fail(client.NotFound, "there is nothing at %s", r.URL.Path).WithHint("/openapi.json lists every path")
+		if len(takes) > 0 {
+			allow := strings.Join(takes, ", ")
+			w.Header().Set("Allow", allow)
+			return client.Fail(client.MethodNotAllowed, "%s takes %s, not %s", clip(r.URL.Path), allow, clip(r.Method))
+		}
+		return client.Fail(client.NotFound, "there is nothing at %s", clip(r.URL.Path)).WithHint("/openapi.json lists every path")
 	}
 }
 
@@ -128,6 +152,9 @@ func (a *api) wrap(pattern string, h handler) http.Handler {
 				if rec.status == 0 {
 					fail(rec, client.Fail("internal", "this node made a mistake; its log says where"))
 				}
+			}
+			if rec.status == 0 {
+				rec.status = http.StatusOK // what net/http writes where a handler wrote nothing
 			}
 			a.metrics.observe(pattern, rec.status, time.Since(start))
 		}()
@@ -156,7 +183,9 @@ func asFailure(err error) *client.Failure {
 		return client.Fail(client.TooLarge, "the body has more than %d bytes", tooLarge.Limit)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return client.Fail(client.Timeout, "no answer in time: %v", err)
-	case errors.Is(err, ledger.ErrBroken), errors.Is(err, ledger.ErrClosed):
+	case errors.Is(err, ledger.ErrClosed):
+		return client.Fail(client.ShuttingDown, "this node is stopping")
+	case errors.Is(err, ledger.ErrBroken):
 		return client.Fail(client.Broken, "%v", err)
 	}
 	return client.Fail("internal", "%v", err)
@@ -184,29 +213,3 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-// gate bounds how much of one thing is under way at once.
-type gate chan struct{}
-
-func newGate(n int) gate { return make(gate, max(n, 1)) }
-
-// enter waits up to a second for room; leave must be called once it returns nil.
-func (g gate) enter(ctx context.Context, what string) error {
-	select {
-	case g <- struct{}{}:
-		return nil
-	default:
-	}
-	wait := time.NewTimer(time.Second)
-	defer wait.Stop()
-	select {
-	case g <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-wait.C:
-		return client.Fail(client.Busy, "%d %s are under way already", cap(g), what)
-	}
-}
-
-func (g gate) leave() { <-g }

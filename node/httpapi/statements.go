@@ -18,6 +18,8 @@ import (
 const (
 	defaultPage = 100
 	maxPage     = 1000
+	pageStep    = 64      // read from the ledger at once
+	pageBytes   = 4 << 20 // of signed statements; in words they may be some times as long
 )
 
 // statements answers GET /v1/statements.
@@ -27,7 +29,7 @@ func (a *api) statements(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.listing(w, r, func(v *ledger.View) (any, error) {
-		entries, err := v.Statements(f)
+		entries, more, err := page(v, f)
 		if err != nil {
 			return nil, err
 		}
@@ -39,12 +41,39 @@ func (a *api) statements(w http.ResponseWriter, r *http.Request) error {
 			}
 			out.Statements = append(out.Statements, s)
 		}
-		if len(entries) == f.Limit {
+		if more {
 			last := entries[len(entries)-1].Index
 			out.Next = &last
 		}
 		return out, nil
 	})
+}
+
+// page gives the statements that f wants, fewer where they are large, and
+// whether there are more after them.
+func page(v *ledger.View, f ledger.Filter) (out []ledger.Entry, more bool, err error) {
+	want, size := f.Limit, 0
+	for {
+		f.Limit = min(want-len(out), pageStep) + 1 // one more, to know that it is there
+		some, err := v.Statements(f)
+		if err != nil {
+			return nil, false, err
+		}
+		for i, e := range some {
+			if len(out) == want || size >= pageBytes {
+				return out, true, nil
+			}
+			if i == pageStep {
+				break // it comes again, with the next step
+			}
+			out = append(out, e)
+			size += len(e.Raw())
+			f.From = e.Index + 1
+		}
+		if len(some) < f.Limit {
+			return out, false, nil
+		}
+	}
 }
 
 func readFilter(q url.Values) (ledger.Filter, error) {
@@ -82,42 +111,103 @@ func readFilter(q url.Values) (ledger.Filter, error) {
 // statement answers GET /v1/statements/{index or hash}, in words or, to
 // Accept: application/cose, as it was signed.
 func (a *api) statement(w http.ResponseWriter, r *http.Request) error {
-	view := a.node.View()
-	defer closeView(a, view)
-	e, err := find(view, r.PathValue("ref"))
+	w.Header().Set("Vary", "Accept")
+	ref := r.PathValue("ref")
+	if b, err := hex.DecodeString(ref); err == nil && len(b) == len(statement.Hash{}) {
+		return a.byHash(w, r, statement.Hash(b))
+	}
+	index, err := strconv.ParseUint(ref, 10, 64)
 	if err != nil {
+		return client.Fail(client.BadRequest, "%q is no statement: want its index, or its hash in 64 hex digits", clip(ref))
+	}
+	return a.ordered(w, r, func(v *ledger.View) (ledger.Entry, error) { return v.ByIndex(index) })
+}
+
+// byHash looks for a statement in the ledger, among those accepted, and in the
+// ledger again: it may have gone from there to here meanwhile.
+func (a *api) byHash(w http.ResponseWriter, r *http.Request, hash statement.Hash) error {
+	find := func(v *ledger.View) (ledger.Entry, error) { return v.ByHash(hash) }
+	err := a.ordered(w, r, find)
+	var f *client.Failure
+	if !errors.As(err, &f) || f.Name != client.NotFound {
 		return err
 	}
-	// What stands at an index never changes; what is not there yet may come.
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("ETag", `"`+e.Hash().String()+`"`)
-	w.Header().Set("Vary", "Accept")
-	if strings.Contains(r.Header.Get("Accept"), "application/cose") {
-		w.Header().Set("Content-Type", "application/cose")
-		_, err := w.Write(e.Raw())
+	p, is, err := a.node.Pending(hash)
+	switch {
+	case err != nil:
+		return err
+	case is:
+		return a.pending(w, r, p)
+	}
+	return a.ordered(w, r, find)
+}
+
+// ordered answers with a statement of the ledger.
+func (a *api) ordered(w http.ResponseWriter, r *http.Request, find func(*ledger.View) (ledger.Entry, error)) error {
+	view := a.node.View()
+	defer closeView(a, view)
+	e, err := find(view)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return client.Fail(client.NotFound, "%v", err)
+	}
+	if err != nil {
 		return err
 	}
 	s, err := present(e, true)
 	if err != nil {
 		return err
 	}
+	if wantsCOSE(r) {
+		// What was signed, and where it stands, never changes.
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		return cose(w, r, e.Unverified)
+	}
+	// Its state may yet change: ordered becomes final.
+	w.Header().Set("Cache-Control", "no-cache")
+	etag := fmt.Sprintf(`"%s-%s"`, s.Hash, s.State)
+	w.Header().Set("ETag", etag)
+	if matches(r.Header.Get("If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
 	return reply(w, http.StatusOK, s)
 }
 
-func find(v *ledger.View, ref string) (ledger.Entry, error) {
-	var e ledger.Entry
-	var err error
-	if b, hexErr := hex.DecodeString(ref); hexErr == nil && len(b) == len(statement.Hash{}) {
-		e, err = v.ByHash(statement.Hash(b))
-	} else if index, numErr := strconv.ParseUint(ref, 10, 64); numErr == nil {
-		e, err = v.ByIndex(index)
-	} else {
-		return e, client.Fail(client.BadRequest, "%q is no statement: want its index, or its hash in 64 hex digits", clip(ref))
+// pending answers with a statement that is in no ledger, which has no index.
+func (a *api) pending(w http.ResponseWriter, r *http.Request, p Pending) error {
+	if wantsCOSE(r) {
+		w.Header().Set("Cache-Control", "no-store")
+		return cose(w, r, p.Statement)
 	}
-	if errors.Is(err, ledger.ErrNotFound) {
-		return e, client.Fail(client.NotFound, "%v", err)
+	s, err := present(ledger.Entry{Unverified: p.Statement}, true)
+	if err != nil {
+		return err
 	}
-	return e, err
+	s.State = client.Accepted
+	if p.Refusal != nil {
+		s.State, s.Refusal = client.Refused, p.Refusal
+	}
+	return reply(w, http.StatusOK, struct {
+		client.Statement
+		Index *uint64 `json:"index,omitempty"`
+	}{Statement: s})
+}
+
+func wantsCOSE(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "application/cose")
+}
+
+// cose answers with a statement as it was signed.
+func cose(w http.ResponseWriter, r *http.Request, u *statement.Unverified) error {
+	etag := `"` + u.Hash().String() + `"`
+	w.Header().Set("ETag", etag)
+	if matches(r.Header.Get("If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/cose")
+	_, err := w.Write(u.Raw())
+	return err
 }
 
 // events gives what the event stream sends from index next on: at most a page.

@@ -6,7 +6,9 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"strconv"
+	"unicode/utf8"
 
 	"concordat/client"
 	"concordat/ledger/statement"
@@ -29,6 +31,11 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer a.submits.leave()
+	size, err := a.bodies.enter(r.Context(), r.ContentLength, maxSubmission)
+	if err != nil {
+		return err
+	}
+	defer a.bodies.leave(size)
 	raw, attachment, err := readSubmission(w, r)
 	if err != nil {
 		return err
@@ -52,7 +59,9 @@ func readSubmission(w http.ResponseWriter, r *http.Request) (raw, attachment []b
 	}
 	switch kind {
 	case "application/cose", "application/octet-stream":
-		raw, err = io.ReadAll(http.MaxBytesReader(w, r.Body, statement.MaxSize))
+		if raw, err = io.ReadAll(http.MaxBytesReader(w, r.Body, statement.MaxSize)); err != nil {
+			err = brokenBody(err)
+		}
 		return raw, nil, err
 	case "multipart/form-data":
 		return readForm(multipart.NewReader(http.MaxBytesReader(w, r.Body, maxSubmission), params["boundary"]))
@@ -62,12 +71,12 @@ func readSubmission(w http.ResponseWriter, r *http.Request) (raw, attachment []b
 
 func readForm(form *multipart.Reader) (raw, attachment []byte, err error) {
 	for {
-		part, err := form.NextPart()
+		part, err := form.NextRawPart() // the bytes as they come: nothing is quoted-printable here
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, nil, brokenForm(err)
+			return nil, nil, brokenBody(err)
 		}
 		var into *[]byte
 		var most int64
@@ -84,7 +93,7 @@ func readForm(form *multipart.Reader) (raw, attachment []byte, err error) {
 		}
 		data, err := io.ReadAll(io.LimitReader(part, most+1))
 		if err != nil {
-			return nil, nil, brokenForm(err)
+			return nil, nil, brokenBody(err)
 		}
 		if int64(len(data)) > most {
 			return nil, nil, client.Fail(client.TooLarge, "the %s has more than %d bytes", part.FormName(), most)
@@ -97,20 +106,29 @@ func readForm(form *multipart.Reader) (raw, attachment []byte, err error) {
 	return raw, attachment, nil
 }
 
-func brokenForm(err error) error {
+// brokenBody says what is wrong with a body that could not be read to its end.
+func brokenBody(err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return client.Fail(client.BadRequest, "the body did not come in time")
 	}
-	return client.Fail(client.BadRequest, "the form cannot be read to its end; was it cut short?")
+	return client.Fail(client.BadRequest, "the body cannot be read to its end; was it cut short?")
 }
 
 // clip keeps foreign text short in an answer.
 func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
+	const most = 64
+	if len(s) <= most {
+		return s
 	}
-	return s
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
 }
 
 func itoa[T ~int | ~int64 | ~uint64](n T) string { return strconv.FormatInt(int64(n), 10) }

@@ -1,0 +1,223 @@
+package httpapi_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"concordat/client"
+	"concordat/ledger/statement"
+	"concordat/node/nodetest"
+)
+
+// shape is a JSON schema, as far as openapi.json uses them.
+type shape struct {
+	Ref        string           `json:"$ref"`
+	Type       any              `json:"type"` // a name, or a list of them
+	Properties map[string]shape `json:"properties"`
+	Required   []string         `json:"required"`
+	Items      *shape           `json:"items"`
+	Enum       []any            `json:"enum"`
+}
+
+// shapes compares answers with their schemas, and notes which fields came.
+type shapes struct {
+	named map[string]shape
+	seen  map[string]bool // "Schema.field"
+}
+
+// match reports what in v is not as documented. at is where v is.
+func (s *shapes) match(t *testing.T, at string, sh shape, v any) {
+	t.Helper()
+	if name, is := strings.CutPrefix(sh.Ref, "#/components/schemas/"); is {
+		s.match(t, name, s.named[name], v)
+		return
+	}
+	if len(sh.Enum) > 0 && !slices.Contains(sh.Enum, v) {
+		t.Errorf("%s is %v, documented are %v", at, v, sh.Enum)
+	}
+	switch x := v.(type) {
+	case map[string]any:
+		if sh.Properties == nil {
+			return // free, as a statement's body is
+		}
+		for name, value := range x {
+			p, is := sh.Properties[name]
+			if !is {
+				t.Errorf("%s.%s is not documented", at, name)
+				continue
+			}
+			s.seen[at+"."+name] = true
+			s.match(t, at+"."+name, p, value)
+		}
+		for _, name := range sh.Required {
+			if _, is := x[name]; !is {
+				t.Errorf("%s.%s is missing", at, name)
+			}
+		}
+	case []any:
+		if sh.Items == nil {
+			t.Errorf("%s is a list, documented is %v", at, sh.Type)
+			return
+		}
+		for _, item := range x {
+			s.match(t, at, *sh.Items, item)
+		}
+	default:
+		if kind := map[bool]string{true: "object or array", false: ""}[sh.Type == "object" || sh.Type == "array"]; kind != "" && v != nil {
+			t.Errorf("%s is %v, documented is %s", at, v, kind)
+		}
+	}
+}
+
+// TestShapes holds every kind of answer against openapi.json: nothing comes
+// that is not documented, and nothing is documented that never comes.
+func TestShapes(t *testing.T) {
+	var d struct {
+		Components struct {
+			Schemas map[string]shape `json:"schemas"`
+		} `json:"components"`
+	}
+	get(t, "/openapi.json").into(t, http.StatusOK, &d)
+	s := &shapes{named: d.Components.Schemas, seen: map[string]bool{}}
+	look := func(name string, a answer, status int) {
+		t.Helper()
+		var v any
+		a.into(t, status, &v)
+		s.match(t, name, shape{Ref: "#/components/schemas/" + name}, v)
+	}
+
+	code := registered(t, "AT-1")
+	stays := []client.Stay{{Area: "DE", From: clock, To: clock}}
+	for _, q := range []client.Check{
+		{Codes: []string{code.Text}, Region: region, At: &clock, Itinerary: stays, Consistency: "local", MaxAge: "60s"},
+		{Codes: []string{"x"}},
+	} {
+		b, err := json.Marshal(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		look("Check", answer{status: 200, body: b}, 200)
+		look("CheckAnswer", postCheck(t, q), 200)
+	}
+
+	v := network.Sign(t, region, 1, risk("XA-SHAPES"))
+	for range 2 {
+		look("Submitted", submit(t, "final", v, nil), 200)
+	}
+	look("Failure", submit(t, "ordered", network.Sign(t, region, 1, &statement.ChangeRisk{RiskLevel: risk("XA-SHAPES").RiskLevel}), nil), 409)
+	never := network.Sign(t, region, 2, &statement.ChangeRisk{RiskLevel: risk("XA-SHAPES-NEVER").RiskLevel})
+	look("Submitted", submit(t, "accepted", never, nil), 202)
+	ref := "/v1/statements/" + never.Hash().String()
+	if err := nodetest.Await(t.Context(), "the refusal", func() bool { return strings.Contains(string(get(t, ref).body), `"refused"`) }); err != nil {
+		t.Fatal(err)
+	}
+	look("Statement", get(t, ref), 200)
+	look("Statement", get(t, "/v1/statements/"+v.Hash().String()), 200)
+	look("Statements", get(t, "/v1/statements?limit=1"), 200)
+	look("Revision", get(t, "/v1/revisions?subject=x"), 200)
+
+	// One of everything that the state can hold.
+	key := p256Key(t)
+	said(t, 1, key, nil)
+	said(t, 2, &statement.RetireKey{Key: key.Thumbprint(), At: 1_700_000_000}, nil)
+	said(t, 3, &statement.CompromiseKey{Key: key.Thumbprint(), Since: 1_690_000_000, SpareEarlier: true, Reason: "lost"}, nil)
+	look("Issuers", get(t, "/v1/issuers"), 200)
+
+	revoke, attachment := attached("shapes", 1)
+	revoke.Reason = "issued in error"
+	said(t, 0, revoke, attachment)
+	said(t, 0, &statement.Reinstate{Batch: statement.NewBatch(statement.HashUCI, attachment, 2_000_000_000, "wrongly revoked")}, attachment)
+	look("Revocations", get(t, fmt.Sprintf("/v1/revocations/%x", attachment)), 200)
+	area := risk("XA-SHAPES-UNTIL")
+	area.Until = 1_900_000_000
+	said(t, 1, area, nil)
+	look("RiskAreas", get(t, "/v1/risk-areas"), 200)
+	look("Authorities", get(t, "/v1/authorities"), 200)
+	look("Status", get(t, "/v1/status"), 200)
+	look("Peers", get(t, "/v1/peers"), 200)
+
+	// What only other regions can say is seen in a network of two, by TestShapesOfTwo.
+	elsewhere := []string{"Recognitions.", "Peers.", "Status.peers", "Status.noQuorumSince", "Authorities.authorities.statement"}
+	for name, sh := range s.named {
+		s.unseen(name, sh, func(field string) {
+			if !slices.ContainsFunc(elsewhere, func(p string) bool { return strings.HasPrefix(field, p) }) {
+				t.Errorf("%s is documented, and never came", field)
+			}
+		})
+	}
+}
+
+// p256Key registers a key without a certificate, with all that can be said of one.
+func p256Key(t *testing.T) *statement.RegisterKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &statement.RegisterKey{
+		PublicKey: spki, KeyID: []byte("key of a"), Kinds: []statement.CodeKind{"test"}, ValidFrom: 1_600_000_000, ValidUntil: 1_900_000_000,
+	}
+}
+
+// unseen tells of every documented field that never came.
+func (s *shapes) unseen(at string, sh shape, tell func(string)) {
+	for name, p := range sh.Properties {
+		if !s.seen[at+"."+name] {
+			tell(at + "." + name)
+			continue
+		}
+		s.unseen(at+"."+name, p, tell)
+	}
+	if sh.Items != nil {
+		s.unseen(at, *sh.Items, tell)
+	}
+}
+
+// TestShapesOfTwo looks at what takes two regions.
+func TestShapesOfTwo(t *testing.T) {
+	two := nodetest.New(t, "XA", "XB")
+	author := two.Author(t, "XA", "XB")
+	for _, body := range []statement.Body{
+		&statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: 1_900_000_000, Reason: "agreement"}},
+		&statement.Suspend{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: 1_900_000_000, Reason: "forgeries"},
+	} {
+		if _, err := author.Say(t.Context(), body, nil, client.Ordered); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var d struct {
+		Components struct {
+			Schemas map[string]shape `json:"schemas"`
+		} `json:"components"`
+	}
+	get(t, "/openapi.json").into(t, http.StatusOK, &d)
+	s := &shapes{named: d.Components.Schemas, seen: map[string]bool{}}
+	for path, name := range map[string]string{"/v1/recognitions": "Recognitions", "/v1/peers": "Peers", "/v1/status": "Status"} {
+		resp, err := http.Get(two.URL("XB") + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v any
+		err = json.NewDecoder(resp.Body).Decode(&v)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d, %v", path, resp.StatusCode, err)
+		}
+		s.match(t, name, shape{Ref: "#/components/schemas/" + name}, v)
+	}
+	for _, name := range []string{"Recognitions", "Peers", "Status"} {
+		s.unseen(name, s.named[name], func(field string) { t.Errorf("%s is documented, and never came", field) })
+	}
+}

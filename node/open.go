@@ -1,0 +1,208 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/multiformats/go-multiaddr"
+
+	"concordat/client/authority"
+	"concordat/consensus"
+	"concordat/ledger/genesis"
+	"concordat/p2p"
+)
+
+// readGenesis finds the founding document.
+func (n *Node) readGenesis() error {
+	path := n.cfg.Genesis
+	if path == "" {
+		path = filepath.Join(n.cfg.Dir, "genesis.json")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("genesis: %w; give the network's founding document with --genesis", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, genesis.MaxSize+1)) // one more, for the parser to say that it is too large
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	if n.doc, err = genesis.Parse(raw); err != nil {
+		return fmt.Errorf("genesis %s: %w", path, err)
+	}
+	n.network = n.doc.ID()
+	return nil
+}
+
+// openKeys opens the keys that a node needs, and no others.
+func (n *Node) openKeys() (ed25519.PrivateKey, error) {
+	dir, err := authority.Open(n.cfg.Dir, n.cfg.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	id := dir.ID()
+	me, ok := n.doc.Authority(id)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s is not in the genesis of %q (%s); is this the right --dir, and the right --genesis?", ErrNotInNetwork, id, n.doc.Network, n.network)
+	}
+	n.me = me
+	key, err := dir.Key(authority.Node)
+	if err != nil {
+		return nil, err
+	}
+	if !key.Public().Equal(me.Keys.Node.Public()) {
+		return nil, fmt.Errorf("%w: the node key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
+	}
+	n.nodeKey = key.Ed25519()
+	return n.nodeKey, nil
+}
+
+func (n *Node) openHost(key ed25519.PrivateKey) error {
+	listen := n.cfg.Listen
+	if len(listen) == 0 {
+		listen = n.me.Addresses
+	}
+	addrs, err := multiaddrs(listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if err := checkFree(addrs); err != nil {
+		return err
+	}
+	members, err := members(n.doc)
+	if err != nil {
+		return err
+	}
+	n.host, err = p2p.New(p2p.Config{
+		Key: key, Network: n.network, Listen: addrs, Members: members, Logger: n.log, PreferQUIC: n.cfg.PreferQUIC,
+	})
+	return err
+}
+
+func (n *Node) openConsensus(data string) error {
+	profile, err := consensus.ProfileByName(n.cfg.Profile)
+	if err != nil {
+		return err
+	}
+	var voters []consensus.Server
+	for _, a := range n.doc.Authorities {
+		if a.Role != genesis.Validator {
+			continue
+		}
+		id, err := p2p.PeerID(a.Keys.Node.Public())
+		if err != nil {
+			return fmt.Errorf("node key of %s: %w", a.ID, err)
+		}
+		voters = append(voters, consensus.Server{ID: string(a.ID), Address: id.String()})
+	}
+	founded, err := time.Parse(time.RFC3339, n.doc.Created)
+	if err != nil {
+		return fmt.Errorf("genesis: created: %w", err)
+	}
+	// Raft and its transport need one another: the transport asks for a term only
+	// once a message arrives, and then Raft is there or the message is refused.
+	var ready atomic.Pointer[consensus.Node]
+	transport := n.host.Transport(p2p.RaftConfig{
+		Term: func() uint64 {
+			if c := ready.Load(); c != nil {
+				return c.Term()
+			}
+			return 0
+		},
+		Leader: func() (raft.ServerAddress, raft.ServerID) {
+			if c := ready.Load(); c != nil {
+				return c.Leader()
+			}
+			return "", ""
+		},
+		HeartbeatTimeout: profile.Heartbeat,
+		Founded:          founded,
+	})
+	n.consensus, err = consensus.Open(consensus.Config{
+		Self: string(n.me.ID), Network: n.network, Dir: filepath.Join(data, "raft"), Profile: profile,
+		Key: n.nodeKey, Transport: transport, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
+		MarkerPath: filepath.Join(n.cfg.Dir, "founded"), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
+	})
+	ready.Store(n.consensus)
+	return err
+}
+
+// members are the nodes of the genesis as libp2p knows them.
+func members(doc *genesis.Document) ([]p2p.Member, error) {
+	var out []p2p.Member
+	for _, a := range doc.Authorities {
+		id, err := p2p.PeerID(a.Keys.Node.Public())
+		if err != nil {
+			return nil, fmt.Errorf("node key of %s: %w", a.ID, err)
+		}
+		addrs, err := multiaddrs(a.Addresses)
+		if err != nil {
+			return nil, fmt.Errorf("addresses of %s: %w", a.ID, err)
+		}
+		out = append(out, p2p.Member{Authority: string(a.ID), Peer: id, Addrs: addrs, Voter: a.Role == genesis.Validator})
+	}
+	return out, nil
+}
+
+func multiaddrs(in []string) ([]multiaddr.Multiaddr, error) {
+	out := make([]multiaddr.Multiaddr, len(in))
+	for i, s := range in {
+		var err error
+		if out[i], err = multiaddr.NewMultiaddr(s); err != nil {
+			return nil, fmt.Errorf("%q is no libp2p address like /ip4/192.0.2.1/tcp/8461: %w", s, err)
+		}
+	}
+	return out, nil
+}
+
+// listenTCP listens, and says which address is taken where one is.
+func listenTCP(addr, setting string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenFailure(addr, setting, err)
+	}
+	return l, nil
+}
+
+// checkFree looks whether every address can be listened on. libp2p would start
+// without those that cannot, and say so in its own log only.
+func checkFree(addrs []multiaddr.Multiaddr) error {
+	for _, a := range addrs {
+		ip, err := a.ValueForProtocol(multiaddr.P_IP4)
+		if err != nil {
+			if ip, err = a.ValueForProtocol(multiaddr.P_IP6); err != nil {
+				continue // a name: what it resolves to is for libp2p to find out
+			}
+		}
+		var l io.Closer
+		if port, tcp := a.ValueForProtocol(multiaddr.P_TCP); tcp == nil {
+			l, err = net.Listen("tcp", net.JoinHostPort(ip, port))
+		} else if port, udp := a.ValueForProtocol(multiaddr.P_UDP); udp == nil {
+			l, err = net.ListenPacket("udp", net.JoinHostPort(ip, port))
+		} else {
+			continue // package p2p refuses it by name
+		}
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			return listenFailure(a.String(), "listen, or the addresses in the genesis", err)
+		}
+	}
+	return nil
+}
+
+func listenFailure(addr, setting string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: %s (setting %s): %w; stop what uses it, or choose another", ErrPortInUse, addr, setting, err)
+	}
+	return fmt.Errorf("%w: %s (setting %s): %w", ErrListen, addr, setting, err)
+}
