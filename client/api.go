@@ -139,10 +139,13 @@ type Revocation struct {
 	Statement uint64    `json:"statement"`
 }
 
-// Revocations is everything said of a hash, oldest first.
+// Revocations is what is said of a hash, by type, authority and statement: the
+// first 1,000, and More if there are others. Then Revoked and InForce follow
+// from what is listed only; a check looks at all that counts.
 type Revocations struct {
 	Hash        string       `json:"hash"`
 	Revoked     bool         `json:"revoked"`
+	More        bool         `json:"more"`
 	Revocations []Revocation `json:"revocations"`
 	AsOf        AsOf         `json:"asOf"`
 }

@@ -301,7 +301,7 @@ func (c *Client) Issuers(ctx context.Context, region, kid string) (Issuers, erro
 	return a, c.getJSON(ctx, "/v1/issuers", q, &a)
 }
 
-// Revocations reads everything said of a revocation hash (32 hex digits).
+// Revocations reads what is said of a revocation hash (32 hex digits).
 func (c *Client) Revocations(ctx context.Context, hash string) (Revocations, error) {
 	var a Revocations
 	if err := c.getJSON(ctx, "/v1/revocations/"+url.PathEscape(hash), nil, &a); err != nil {

@@ -56,7 +56,7 @@ var outcomes = map[string]outcome{
 	Busy:             {http.StatusServiceUnavailable, ExitUnreachable, "the queue is full: send the same statement again after Retry-After"},
 	Timeout:          {http.StatusGatewayTimeout, ExitUnreachable, "it may yet be ordered: send the same statement again, it cannot be entered twice"},
 	ShuttingDown:     {http.StatusServiceUnavailable, ExitUnreachable, "this node is stopping: ask another"},
-	Broken:           {http.StatusServiceUnavailable, ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: see its log, free the disk or replace it, then start it again"},
+	Broken:           {http.StatusServiceUnavailable, ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: its log says why, and what to do; ask another node meanwhile"},
 	Stale:            {http.StatusServiceUnavailable, ExitUnreachable, "this node cannot reach the others to be sure that it is up to date: ask another, or ask with consistency local"},
 	Unreachable:      {http.StatusBadGateway, ExitUnreachable, "is the node running, and is this its HTTP address? see --node"},
 	NotUnderstood:    {http.StatusBadGateway, ExitUnreachable, "is this the address of a Concordat node?"},

@@ -132,12 +132,10 @@ func (s *Status) sound() error {
 		hashOrNone("root", s.Root, sha256Bytes), hashOrNone("final root", s.Final.Root, sha256Bytes), regionsIn("cosigners", s.Final.Cosigners),
 		ageOrNone("age", s.Age), ageOrNone("age of final", s.Final.Age), ageOrNone("maxAge", s.MaxAge),
 	}
-	for what, t := range map[string]*string{"noQuorumSince": s.Since, "started": &s.Started} {
-		if t != nil && *t != "" {
-			_, err := time.Parse(time.RFC3339, *t)
-			faults = append(faults, notUnderstood(what, err))
-		}
+	if s.Since != nil {
+		faults = append(faults, timeOrNone("noQuorumSince", *s.Since))
 	}
+	faults = append(faults, timeOrNone("started", s.Started))
 	return each(s.Peers, func(p *Peer) error { return regionOrNone("region of a peer", p.Region) }, func() error { return first(faults...) })
 }
 
@@ -236,6 +234,16 @@ func ageOrNone(what, s string) error {
 	}
 	if _, err := time.ParseDuration(s); err != nil {
 		return fmt.Errorf("%s is %.80q, want a duration like 1.5s", what, s)
+	}
+	return nil
+}
+
+func timeOrNone(what, s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := time.Parse(time.RFC3339, s); err != nil {
+		return fmt.Errorf("%s is %.80q, want a time like 2021-06-01T12:00:00Z", what, s)
 	}
 	return nil
 }

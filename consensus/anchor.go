@@ -101,17 +101,25 @@ func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) error {
 		return fmt.Errorf("listing anchors in %s: %w", c.Dir, err)
 	}
 	var base *raft.SnapshotMeta // the newest that stays
+	readable := false           // all that is to be applied again
 	for _, m := range metas {
 		a, err := readAnchor(store, m.ID)
 		fits := err == nil && a.Network == c.Network.String() && a.Index <= head.Applied.Index
 		if fits && a.Index == head.Applied.Index && a != anchorOf(c, head) {
 			return fmt.Errorf("%w: after entry %d of term %d the ledger has size %d and root %x, and the anchor says term %d, size %d and root %s; "+
-				"check the ledger (audit), and restore it from one that is right", ErrStorage,
+				"one of the two was changed on the disk. Keep a copy of data/, then move data/ledger, and nothing else, away: the node makes it again from raft's log", ErrStorage,
 				head.Applied.Index, head.Applied.Term, head.Size, head.Root, a.Term, a.Size, a.Root)
 		}
 		if fits {
 			base = m
 			break // older ones fit too
+		}
+		if !readable {
+			// An anchor that is gone does not come back: a ledger that was moved away may.
+			if err := readAll(logs, head.Applied.Index+1); err != nil {
+				return fmt.Errorf("the ledger is to be made again from raft's log: %w", err)
+			}
+			readable = true
 		}
 		c.Logger.Warn("an anchor is ahead of the ledger and is dropped; what is missing is applied again from raft's log",
 			"anchor", m.ID, "anchor_index", m.Index, "applied", head.Applied.Index, "err", err)
@@ -128,6 +136,21 @@ func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) error {
 	return makeAnchor(c, logs, store, base, head)
 }
 
+// readAll reads the log from an entry on, to its end.
+func readAll(logs raft.LogStore, from uint64) error {
+	last, err := logs.LastIndex()
+	if err != nil {
+		return fmt.Errorf("reading raft's log: %w", err)
+	}
+	for i := from; i <= last; i++ {
+		var l raft.Log
+		if err := logs.GetLog(i, &l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkLog checks that the log goes on where the ledger ends.
 func checkLog(c Config, logs raft.LogStore, head ledger.Head) error {
 	first, err := logs.FirstIndex()
@@ -141,20 +164,20 @@ func checkLog(c Config, logs raft.LogStore, head ledger.Head) error {
 	at := head.Applied
 	switch {
 	case at.Index > last:
-		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s ends with %d; raft's log was lost or taken from a backup: "+
-			"put it back, or let the other validators expel this node and admit it anew", ErrLedgerAhead, at.Index, c.Dir, last)
+		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s ends with %d; raft's log was lost or is an older copy, and with it votes may be lost; %s", ErrLedgerAhead, at.Index, c.Dir, last, backOrDown)
 	case first > at.Index+1:
-		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s begins with %d; restore the ledger from a backup that reaches entry %d",
+		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s begins with %d; bring the ledger back from this node's own disk, as it was when it had reached entry %d",
 			ErrGap, at.Index, c.Dir, first, first-1)
 	case at.Index < first:
 		return nil // nothing to compare
 	}
 	var l raft.Log
 	if err := logs.GetLog(at.Index, &l); err != nil {
-		return fmt.Errorf("reading entry %d of raft's log: %w", at.Index, err)
+		return fmt.Errorf("looking where the ledger ends: %w", err)
 	}
 	if l.Term != at.Term {
-		return fmt.Errorf("%w: it has entry %d of term %d, the log in %s has term %d there; the two are not of one node",
+		return fmt.Errorf("%w: it has entry %d of term %d, the log in %s has term %d there; the two are not of one node, or not of one time; "+
+			"data/ledger and data/raft belong together: put back the pair that this node wrote",
 			ErrLedgerAhead, at.Index, at.Term, c.Dir, l.Term)
 	}
 	return nil
@@ -179,7 +202,7 @@ func makeAnchor(c Config, logs raft.LogStore, store raft.SnapshotStore, base *ra
 	for i := from; i <= head.Applied.Index; i++ {
 		var l raft.Log
 		if err := logs.GetLog(i, &l); err != nil {
-			return fmt.Errorf("reading entry %d of raft's log: %w", i, err)
+			return fmt.Errorf("making an anchor: %w", err)
 		}
 		if l.Type == raft.LogConfiguration {
 			if conf, err = decodeConfiguration(l.Data); err != nil {

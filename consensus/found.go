@@ -20,10 +20,15 @@ var (
 	ErrOtherNetwork = errors.New("this directory belongs to another network")
 )
 
+// backOrDown is what can be done about lost votes in this version.
+const backOrDown = "mount the right disk, or bring that disk's own newest state back; never an older copy, and do not begin anew with these keys: " +
+	"either could make this node vote twice. If it is gone for good, leave this node down: the others go on without it as long as they are a majority, " +
+	"and a node can be replaced once the network has governance, which this version has not"
+
 // found makes sure that Raft has a state to start from, and that a marker says
 // so (C10). A node that lost its votes and began again could vote a second time
 // in a term, and a block could be replaced that was acknowledged; so whoever
-// has the marker and no state is told to join anew instead.
+// has the marker, a ledger or an anchor, and no votes, does not start.
 //
 // stable and logs are the stores themselves: nothing runs yet.
 func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.SnapshotStore) error {
@@ -31,10 +36,16 @@ func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.S
 	if err != nil {
 		return err
 	}
-	has, err := raft.HasExistingState(logs, stable, anchors)
+	// An anchor is no state: it says that there was one, and holds no vote.
+	has, err := raft.HasExistingState(logs, stable, raft.NewDiscardSnapshotStore())
 	if err != nil {
-		return fmt.Errorf("reading raft's state in %s: %w", c.Dir, err)
+		return fmt.Errorf("%w: reading raft's state in %s: %w; %s", ErrStorage, c.Dir, err, mendCorrupt)
 	}
+	metas, err := anchors.List()
+	if err != nil {
+		return fmt.Errorf("listing anchors in %s: %w", c.Dir, err)
+	}
+	votes := filepath.Join(c.Dir, logFile)
 	switch applied := c.Ledger.Head().Applied; {
 	case has && marked:
 		return nil
@@ -43,15 +54,14 @@ func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.S
 		c.Logger.Warn("the marker of this node's part in the network is missing; it is written again", "path", c.MarkerPath)
 		return writeMarker(c)
 	case marked:
-		return fmt.Errorf("%w: %s says that it took part in the network, and %s holds no raft state; "+
-			"put the lost disk back, or let the other validators expel this one and admit it anew under new keys; "+
-			"starting from nothing could make it vote twice", ErrStateLost, c.MarkerPath, c.Dir)
+		return fmt.Errorf("%w: %s says that it took part in the network, and %s is missing or empty; %s", ErrStateLost, c.MarkerPath, votes, backOrDown)
 	case applied.Index > 0:
-		return fmt.Errorf("%w: the ledger was applied up to entry %d, and %s holds no raft state; "+
-			"put the lost disk back, or let the other validators expel this one and admit it anew under new keys", ErrStateLost, applied.Index, c.Dir)
+		return fmt.Errorf("%w: the ledger was applied up to entry %d, and %s is missing or empty; %s", ErrStateLost, applied.Index, votes, backOrDown)
+	case len(metas) > 0:
+		return fmt.Errorf("%w: there is an anchor of entry %d in %s, and %s is missing or empty; %s", ErrStateLost, metas[0].Index, c.Dir, votes, backOrDown)
 	case !c.Found:
-		return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; "+
-			"is this the right directory? To take part in founding, start it with found set", ErrNotFounded, c.Dir)
+		return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? "+
+			"Set found (--found) only at the very first start of this authority's node; never if it ever ran, here or elsewhere: it would forget what it voted", ErrNotFounded, c.Dir)
 	}
 	conf := raft.Configuration{}
 	for _, s := range c.Servers {

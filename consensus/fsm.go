@@ -15,8 +15,9 @@ import (
 // belong to one goroutine of Raft's. It does not implement raft.BatchingFSM:
 // an entry is a batch already.
 type fsm struct {
-	cfg   Config
-	fault *fault
+	cfg    Config
+	fault  *fault
+	astray *astray
 
 	delivered atomic.Uint64 // entries that Raft handed over, for tests
 
@@ -25,8 +26,8 @@ type fsm struct {
 	changed chan struct{} // closed when applied moves on
 }
 
-func newFSM(c Config, f *fault) *fsm {
-	return &fsm{cfg: c, fault: f, applied: c.Ledger.Head().Applied, changed: make(chan struct{})}
+func newFSM(c Config, f *fault, a *astray) *fsm {
+	return &fsm{cfg: c, fault: f, astray: a, applied: c.Ledger.Head().Applied, changed: make(chan struct{})}
 }
 
 // applyResult is what the proposer gets back through Raft's future.
@@ -61,6 +62,7 @@ func (f *fsm) Apply(l *raft.Log) any {
 	default:
 		f.cfg.Logger.Warn("a block was refused", "refusal", out.Refused, "detail", out.Detail, "index", l.Index, "term", l.Term)
 	}
+	f.astray.see(pos, raw, out) // before anybody who waits for this entry goes on
 	f.mu.Lock()
 	if pos.Index > f.applied.Index {
 		f.applied = pos

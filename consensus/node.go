@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type Node struct {
 	tap   *tap
 	fsm   *fsm
 	raft  *raft.Raft
+	// astray says whether this ledger may not be the network's (C15).
+	astray *astray
 
 	queue    *queue
 	reads    reads
@@ -55,7 +58,7 @@ type lastSigned struct {
 // told to, brings Raft to where the ledger stands, and begins to follow, or to
 // stand for election. It takes over the transport, and closes it where it
 // fails, but for ErrConfig. Errors wrap ErrConfig, ErrLocked, ErrNotFounded, ErrStateLost,
-// ErrOtherNetwork, ErrLedgerAhead, ErrGap or ErrStorage where they are that.
+// ErrOtherNetwork, ErrLedgerAhead, ErrGap, ErrCorrupt or ErrStorage where they are that.
 func Open(c Config) (_ *Node, err error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -88,24 +91,29 @@ func Open(c Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening anchors in %s: %w", c.Dir, err)
 	}
-	if err := found(c, n.bolt, n.bolt, anchors); err != nil {
+	path := filepath.Join(c.Dir, logFile)
+	var under raft.LogStore = &sealedLog{LogStore: n.bolt, path: path}
+	var stable raft.StableStore = &sealedStable{StableStore: n.bolt, path: path}
+	if err := found(c, stable, under, anchors); err != nil {
 		return nil, err
 	}
-	if err := fitAnchors(c, n.bolt, anchors); err != nil {
+	if err := fitAnchors(c, under, anchors); err != nil {
+		return nil, err
+	}
+	n.astray = newAstray(c, n.queue.signal)
+	if err := n.astray.recall(c.Ledger, under); err != nil {
 		return nil, err
 	}
 
 	n.guard = &guard{deadline: c.LogWriteDeadline, log: n.log, fault: n.fault, closed: n.stopping}
-	var under raft.LogStore = n.bolt
-	var stable raft.StableStore = n.bolt
 	if c.hook != nil {
 		under, stable = c.hook(under, stable)
 	}
 	if n.logs, err = raft.NewLogCache(cachedLogs, &logStore{LogStore: under, guard: n.guard}); err != nil {
 		return nil, err
 	}
-	n.fsm = newFSM(c, n.fault)
-	if n.raft, err = newRaft(c.raft(), n.fsm, n.logs, &stableStore{stable, n.guard}, anchors, n.tap); err != nil {
+	n.fsm = newFSM(c, n.fault, n.astray)
+	if n.raft, err = newRaft(c.raft(), n.fsm, &raftsLog{n.logs, n.fault}, &stableStore{stable, n.guard}, anchors, n.tap, n.fault); err != nil {
 		return nil, err
 	}
 	started.Store(n.raft)
@@ -121,17 +129,26 @@ func Open(c Config) (_ *Node, err error) {
 	return n, nil
 }
 
-// newRaft is raft.NewRaft, which panics where its log cannot be read.
-func newRaft(c *raft.Config, f raft.FSM, logs raft.LogStore, stable raft.StableStore, anchors raft.SnapshotStore, t raft.Transport) (r *raft.Raft, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: raft cannot start: %.500v", ErrStorage, p)
+// newRaft is raft.NewRaft, which panics where its log cannot be read, in a
+// goroutine that raftsLog may end.
+func newRaft(c *raft.Config, f raft.FSM, logs raft.LogStore, stable raft.StableStore, anchors raft.SnapshotStore, t raft.Transport, broken *fault) (r *raft.Raft, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("%w: raft cannot start: %.500v", ErrStorage, p)
+			}
+		}()
+		if r, err = raft.NewRaft(c, f, logs, stable, anchors, t); err != nil {
+			err = fmt.Errorf("%w: raft cannot start: %w", ErrStorage, err)
 		}
 	}()
-	if r, err = raft.NewRaft(c, f, logs, stable, anchors, t); err != nil {
-		return nil, fmt.Errorf("%w: raft cannot start: %w", ErrStorage, err)
+	<-done
+	if first := broken.get(); first != nil && r == nil {
+		err = fmt.Errorf("raft cannot start: %w", first) // Raft's own errors lose what they wrap
 	}
-	return r, nil
+	return r, err
 }
 
 // Fault gives the failure because of which this node must stop (C11). It gives

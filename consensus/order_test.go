@@ -184,10 +184,10 @@ func TestRefusedBlocksAreNoOps(t *testing.T) {
 	}
 	bad := [][]byte{
 		[]byte("this is no block"), nil, {},
-		stale,
 		c.net.sealed(t, leader.id, term+1, head, c.net.risk(t, "XA", 51)), // another term
 		c.net.sealed(t, other, term, head, c.net.risk(t, "XA", 0)),        // a statement that is there
 		append(c.net.sealed(t, leader.id, term, head, c.net.risk(t, "XA", 52)), 0),
+		stale, // the last: from here on nobody wants to lead (C15)
 	}
 	for i, raw := range bad {
 		if err := leader.node.raft.Apply(raw, brisk.Patience).Error(); err != nil {

@@ -96,6 +96,9 @@ func (n *Node) leaving() error {
 	if _, id := n.raft.LeaderWithID(); id != "" && string(id) != n.cfg.Self {
 		return &NotLeader{Leader: string(id)}
 	}
+	if err := n.vouches(); err != nil {
+		return err
+	}
 	return fmt.Errorf("%w: this node led and has lost touch with the others", ErrNoQuorum)
 }
 
@@ -105,6 +108,10 @@ func (n *Node) lead() {
 	term := n.raft.CurrentTerm()
 	if err := n.await(n.raft.Barrier(n.cfg.Profile.Heartbeat)); err != nil || !n.reigns(term) {
 		n.pause() // unless leadership is gone, Raft is busy: a disk, or a transfer
+		return
+	}
+	if n.astray.yields(len(n.voters())) {
+		n.handOver()
 		return
 	}
 	n.reign.Store(&reign{term})
@@ -121,7 +128,12 @@ func (n *Node) lead() {
 			n.queue.fail(mine.everyone(), n.leaving())
 		}
 	}()
+	tried := false // to order something, though astray
 	for n.reigns(term) && n.open() {
+		if why, _ := n.astray.get(); why != "" && (tried || !n.astray.desperate(len(n.voters()))) && mine == nil {
+			n.handOver()
+			return
+		}
 		if mine == nil {
 			items := n.queue.gather()
 			if len(items) == 0 {
@@ -133,6 +145,7 @@ func (n *Node) lead() {
 				}
 				continue
 			}
+			tried = true
 			var err error
 			if mine, err = n.seal(term, items); err != nil {
 				n.fault.set(err)
@@ -252,7 +265,13 @@ func (n *Node) signed(term, size uint64, raw []byte) {
 	n.signedAt.Store(size)
 }
 
+// answerAll tells those who wait what became of their statement. A node that
+// has diverged does not know (C15): they are told that, and ask another.
 func (n *Node) answerAll(items []item, o Outcome) {
+	if why, _ := n.astray.get(); why != "" {
+		n.queue.fail(items, fmt.Errorf("%w: %w: %s", ErrOutcomeUnknown, ErrDiverged, why))
+		return
+	}
 	for _, it := range items {
 		n.queue.answer(it, o)
 	}
@@ -310,11 +329,11 @@ func (n *Node) commit(term uint64, s *sealed) (taken bool, err error) {
 	}
 	for i, it := range s.accepted {
 		o := Outcome{Index: r.applied.First + uint64(i)}
-		n.queue.answer(it, o)
+		n.answerAll([]item{it}, o)
 		n.answerAll(s.twins[i], o)
 	}
 	for _, j := range s.later {
-		n.queue.answer(j.item, j.outcome)
+		n.answerAll([]item{j.item}, j.outcome)
 	}
 	n.log.Debug("block ordered", "first", r.applied.First, "count", r.applied.Count, "bytes", len(s.raw), "took", time.Since(began))
 	return true, nil

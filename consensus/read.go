@@ -24,8 +24,9 @@ type round struct {
 
 // ReadIndex gives a point of the order up to which a reader must have applied
 // to see everything acknowledged, anywhere, before the call: to be given to
-// WaitApplied, here or at another node. Only the leader can say. Errors wrap
-// ErrNotLeader, ErrNoQuorum, ErrClosed or what ended ctx.
+// WaitApplied, here or at another node. Only the leader can say, and not while
+// it has diverged. Errors wrap ErrNotLeader, ErrNoQuorum, ErrDiverged, ErrClosed
+// or what ended ctx.
 func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 	if err := n.willing(); err != nil {
 		return 0, err
@@ -53,7 +54,10 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 	r := n.reads.join(n)
 	select {
 	case <-r.done:
-		return pos.Index, r.err
+		if r.err != nil {
+			return 0, r.err
+		}
+		return pos.Index, n.vouches()
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	case <-n.closing:
@@ -155,11 +159,15 @@ func (n *Node) voters() []raft.Server {
 }
 
 // WaitApplied returns once this node's ledger has applied all blocks up to
-// index, as ReadIndex gave it. Errors wrap ErrClosed or what ended ctx.
+// index, as ReadIndex gave it. Errors wrap ErrDiverged, for then it has not
+// applied them as others have, ErrClosed or what ended ctx.
 func (n *Node) WaitApplied(ctx context.Context, index uint64) error {
 	for {
 		pos, changed := n.fsm.position()
 		if pos.Index >= index {
+			if why, _ := n.astray.get(); why != "" {
+				return fmt.Errorf("%w: %s", ErrDiverged, why)
+			}
 			return nil
 		}
 		select {

@@ -21,8 +21,13 @@ type Status struct {
 	// it heard how far the leader had got, and it has got there since. Zero if
 	// that has not been so since the start.
 	Contact time.Time
-	// CaughtUp: Contact is not zero, and a leader is known.
+	// CaughtUp: Contact is not zero, a leader is known, and Diverged is empty.
 	CaughtUp bool
+	// Diverged says, in a sentence, why this ledger may not be what the others
+	// have (C15); empty if nothing speaks for that. While it is set, since
+	// DivergedSince, Contact stands still and ReadIndex and WaitApplied answer ErrDiverged.
+	Diverged      string
+	DivergedSince time.Time
 	// Quorum: a leader is known that was heard recently, or this node leads and
 	// has heard a majority recently. NoQuorumSince is when that ended; zero
 	// while it is so.
@@ -70,6 +75,9 @@ func (n *Node) Status() Status {
 	s.Applied = max(k.clear, pos.Index)
 	s.Commit = max(s.Commit, s.Applied, n.tap.told())
 
+	s.Diverged, s.DivergedSince = n.astray.get()
+	agrees := s.Diverged == ""
+
 	self := raft.ServerID(n.cfg.Self)
 	heard := n.raft.LastContact()
 	if state == raft.Leader {
@@ -81,14 +89,14 @@ func (n *Node) Status() Status {
 				s.Peers = append(s.Peers, Peer{ID: string(v.ID), Heard: p.heard, Match: p.match})
 			}
 		}
-		if r := n.reign.Load(); r != nil && r.term == s.Term && heard.After(k.contact) {
+		if r := n.reign.Load(); r != nil && r.term == s.Term && agrees && heard.After(k.contact) {
 			k.contact = heard
 		}
-	} else if at, ok := n.tap.fulfilled(k.clear); ok && at.After(k.contact) {
+	} else if at, ok := n.tap.fulfilled(k.clear); ok && agrees && at.After(k.contact) {
 		k.contact = at
 	}
 	s.Contact = k.contact
-	s.CaughtUp = !s.Contact.IsZero() && s.Leader != ""
+	s.CaughtUp = !s.Contact.IsZero() && s.Leader != "" && agrees
 	s.Quorum = s.Leader != "" && !heard.IsZero() && now.Sub(heard) <= 2*n.cfg.Profile.Heartbeat && n.fault.get() == nil
 	switch {
 	case s.Quorum:

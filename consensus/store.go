@@ -3,18 +3,12 @@ package consensus
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 var (
@@ -33,29 +27,6 @@ const (
 	// hopeless is how many deadlines a late write gets before the node gives up hope.
 	hopeless = 10
 )
-
-// openBolt opens Raft's log. It syncs every write (NoSync would lose votes and
-// acknowledged entries), and keeps its list of free pages in memory as a map:
-// written out, the list alone would make a commit slow once the file has been
-// large. The price is a walk over the file's pages at the start.
-func openBolt(dir string, noSyncForTest bool) (*raftboltdb.BoltStore, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory of raft's log: %w", err)
-	}
-	path := filepath.Join(dir, logFile)
-	b, err := raftboltdb.New(raftboltdb.Options{Path: path, NoSync: noSyncForTest, BoltOptions: &bbolt.Options{
-		Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
-	}})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%w: %s; is this node running already?", ErrLocked, path)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("opening raft's log: %w; it must belong to the user that runs the node", err)
-	case err != nil:
-		return nil, fmt.Errorf("opening raft's log %s: %w", path, err)
-	}
-	return b, nil
-}
 
 // guard keeps the deadline of writes (C9) for both stores, which share a file
 // and a lock. At most one write is late; until it is settled, none begins.
@@ -180,6 +151,15 @@ func (s *logStore) DeleteRange(first, last uint64) error {
 	return err
 }
 
+// GetLog tells the fault of an entry that is not what was stored, whoever reads it.
+func (s *logStore) GetLog(index uint64, into *raft.Log) error {
+	err := s.LogStore.GetLog(index, into)
+	if errors.Is(err, ErrCorrupt) {
+		s.guard.fault.set(err)
+	}
+	return err
+}
+
 // stableStore is Raft's term and vote under guard. Raft panics where a term
 // cannot be stored, and there is nothing better to do with an error here: so a
 // write that is slow is waited for (no leader's work depends on it), and one
@@ -187,6 +167,25 @@ func (s *logStore) DeleteRange(first, last uint64) error {
 type stableStore struct {
 	raft.StableStore
 	guard *guard
+}
+
+func (s *stableStore) Get(key []byte) ([]byte, error) {
+	value, err := s.StableStore.Get(key)
+	return value, s.read(err)
+}
+
+func (s *stableStore) GetUint64(key []byte) (uint64, error) {
+	value, err := s.StableStore.GetUint64(key)
+	return value, s.read(err)
+}
+
+// read tells the fault of a vote that is not what was stored. Raft, which gets
+// the error too, grants none.
+func (s *stableStore) read(err error) error {
+	if errors.Is(err, ErrCorrupt) {
+		s.guard.fault.set(err)
+	}
+	return err
 }
 
 func (s *stableStore) Set(key, value []byte) error {

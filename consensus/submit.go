@@ -51,8 +51,8 @@ type Outcome struct {
 // Submit gets statements ordered, and answers once they are applied here (C1)
 // or refused; one outcome for each, in their order. Only the leader orders.
 //
-// Errors wrap ErrNotLeader, ErrNoQuorum, ErrBusy, ErrClosed, ErrOutcomeUnknown,
-// or what ended ctx. With any but ErrOutcomeUnknown, and the end of ctx, none of
+// Errors wrap ErrNotLeader (and ErrDiverged with it, at a leader that has),
+// ErrNoQuorum, ErrBusy, ErrClosed, ErrOutcomeUnknown, or what ended ctx. With any but ErrOutcomeUnknown, and the end of ctx, none of
 // the statements that have no index yet will be ordered because of this call.
 func (n *Node) Submit(ctx context.Context, cs []ledger.Candidate) ([]Outcome, error) {
 	if len(cs) == 0 {
@@ -95,10 +95,22 @@ func (n *Node) willing() error {
 		return n.closedError()
 	default:
 	}
-	if n.reign.Load() != nil || n.leads() {
+	switch {
+	case n.reign.Load() != nil:
 		return nil
+	case n.leads():
+		return n.vouches()
 	}
 	return n.notLeader()
+}
+
+// vouches is nil unless this node has diverged. A leader that has is on its
+// way to be none, so that the error is an ErrNotLeader too.
+func (n *Node) vouches() error {
+	if why, _ := n.astray.get(); why != "" {
+		return fmt.Errorf("%w, or soon will not: %w: %s", ErrNotLeader, ErrDiverged, why)
+	}
+	return nil
 }
 
 // closedError is why this node takes nothing more.

@@ -18,7 +18,7 @@ const (
 	RefusedNetwork   = "other-network"      // it is for another network
 	RefusedProposer  = "bad-proposer"       // who it names is no validator, or has not signed it
 	RefusedTerm      = "wrong-term"         // it was signed for another term than it was ordered in
-	RefusedBase      = "stale-base"         // it builds on another size or root than the ledger has
+	RefusedBase      = "stale-base"         // it builds on another size or root than the ledger has, and its proposer signed it for this very term
 	RefusedTime      = "time-runs-back"     // its time is before the last block's
 	RefusedStatement = "invalid-statement"  // a statement in it is not valid where it stands
 	RefusedRepeat    = "repeated-statement" // a statement in it is in the ledger already, or twice in the block
@@ -26,8 +26,11 @@ const (
 
 // provesCulprit says which refusals no honest proposer can meet: it signed the
 // block for exactly this base, and could have known. All others can befall an
-// unlucky one, or were made up by somebody else.
-var provesCulprit = map[string]bool{RefusedTime: true, RefusedStatement: true, RefusedRepeat: true}
+// unlucky one, or were made up by somebody else. A time that runs back is among
+// them: the base names a size and a root, and the last block's time is under
+// neither, so a leader that showed us another header than the proposer, with the
+// same statements and a later time, would have us blame an honest node.
+var provesCulprit = map[string]bool{RefusedStatement: true, RefusedRepeat: true}
 
 // Applied is what an entry did.
 type Applied struct {
@@ -67,7 +70,7 @@ func (l *Ledger) Apply(pos Position, raw []byte) (Applied, error) {
 func (l *Ledger) apply(p *pin, pos Position, raw []byte) (Applied, error) {
 	head := p.head
 	if pos.Index <= head.Applied.Index {
-		return before(p, pos, raw)
+		return l.before(p, pos, raw)
 	}
 	if pos.Term < head.Applied.Term {
 		return Applied{}, fmt.Errorf("%w: it comes after entry %d of term %d; this is not the order that the ledger was made from",
@@ -191,7 +194,7 @@ func refuseBlock(name string, proposer statement.Region, format string, a ...any
 }
 
 // before says what an entry did when it was applied, from what it left.
-func before(p *pin, pos Position, raw []byte) (Applied, error) {
+func (l *Ledger) before(p *pin, pos Position, raw []byte) (Applied, error) {
 	out := Applied{Duplicate: true}
 	if raw == nil {
 		return out, nil
@@ -222,6 +225,17 @@ func before(p *pin, pos Position, raw []byte) (Applied, error) {
 				out.Hashes = append(out.Hashes, hashOf(raw))
 			}
 			return out, nil
+		}
+	}
+	if pos == p.head.Applied {
+		// The newest entry of all was refused, so the ledger is as it was then.
+		_, refusal, err := l.admit(p, pos, raw)
+		if err != nil {
+			return Applied{}, err
+		}
+		if refusal != nil {
+			refusal.Duplicate = true
+			return *refusal, nil
 		}
 	}
 	// It is not in the ledger, so it was refused; why is not kept.

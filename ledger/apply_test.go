@@ -130,7 +130,7 @@ func TestRefusedBlocks(t *testing.T) {
 		{"of another term", RefusedTerm, "", "term 7", n.sealAs(t, with(func(h *block.Header) { h.Term = 7 }), key, fresh)},
 		{"on another size", RefusedBase, "", "size 0", n.sealAs(t, with(func(h *block.Header) { h.Size = 0 }), key, fresh)},
 		{"on another root", RefusedBase, "", "", n.sealAs(t, with(func(h *block.Header) { h.Root[0] ^= 1 }), key, fresh)},
-		{"back in time", RefusedTime, "XB", "", n.sealAs(t, with(func(h *block.Header) { h.Time = base.Time - 1 }), key, fresh)},
+		{"back in time", RefusedTime, "", "", n.sealAs(t, with(func(h *block.Header) { h.Time = base.Time - 1 }), key, fresh)},
 		{"with a repeated statement", RefusedRepeat, "XB", "index 0", n.sealAs(t, header, key, fresh, said)},
 		{"with a statement twice", RefusedRepeat, "XB", "in it before", n.sealAs(t, header, key, fresh, fresh)},
 		{"with what is no statement", RefusedStatement, "XB", "", n.sealAs(t, header, key, fresh, Candidate{Raw: []byte("?")})},

@@ -130,7 +130,7 @@ func BenchmarkLookup(b *testing.B) {
 					at += total
 				}
 				v := l.View()
-				events, err := v.State().Revocations(testHash(at))
+				events, _, err := v.State().Revocations(testHash(at), 10)
 				if err != nil || (len(events) > 0) != present {
 					b.Fatal(at, len(events), err)
 				}
@@ -145,7 +145,7 @@ func BenchmarkLookup(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for i := total; pb.Next(); i++ {
 					v := l.View()
-					if events, err := v.State().Revocations(testHash(i)); err != nil || len(events) > 0 {
+					if events, _, err := v.State().Revocations(testHash(i), 10); err != nil || len(events) > 0 {
 						b.Error(i, len(events), err)
 					}
 					closeView(b, v)

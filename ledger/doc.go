@@ -24,7 +24,8 @@
 //	     so that an entry is never applied twice.
 //	L6   The first write that fails is the last that reaches the disk: from then
 //	     on the ledger refuses everything that would change it (ErrBroken), and
-//	     what it shows is what had been applied before.
+//	     what it shows is what had been applied before. A read that fails, or
+//	     that finds what contradicts itself (ErrCorrupt), breaks it likewise.
 //	L7   A View never changes, whatever is applied meanwhile; neither waits for the other.
 //	L8   What Flush returned for is on disk, and so is what Hold returned for.
 //	L9   A statement is held or ordered, never both: the batch that orders it lets go of it.

@@ -11,33 +11,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// fault is the first failure of the store, and there is only one: it stays.
-type fault struct {
-	once sync.Once
-	err  error         // set before done is closed, never after
-	done chan struct{} // closed when the store has failed
-}
-
-func newFault() *fault { return &fault{done: make(chan struct{})} }
-
-// set records err as what broke the store, unless something has before.
-func (f *fault) set(err error) {
-	f.once.Do(func() {
-		f.err = err
-		close(f.done)
-	})
-}
-
-// get returns nil, or what broke the store, wrapping ErrBroken.
-func (f *fault) get() error {
-	select {
-	case <-f.done:
-		return fmt.Errorf("%w: %w; stop the node, make the disk good (space, permissions, hardware) and start it again: it replays what is missing", ErrBroken, f.err)
-	default:
-		return nil
-	}
-}
-
 // fence stands between Pebble and the file system and makes the first write
 // that fails the last that is tried (L6).
 //

@@ -69,7 +69,7 @@ func (l *Ledger) known(hash statement.Hash) (uint64, bool, error) {
 		return 0, false, v.err
 	}
 	index, known, err := v.pin.indexOf(hash)
-	return index, known, errors.Join(err, v.Close())
+	return index, known, errors.Join(v.blame(err), v.Close())
 }
 
 // Drop lets go of a held statement that will not be ordered: it was refused.
@@ -149,5 +149,5 @@ func (l *Ledger) eachHeld(from []byte, fn func(Candidate) bool) error {
 		}
 		return fn(c), nil
 	})
-	return errors.Join(err, p.release())
+	return errors.Join(l.store.fault.blame(err), p.release())
 }

@@ -45,7 +45,8 @@ type Ledger struct {
 // ErrBroken where they are that.
 func Open(doc *genesis.Document, o Options) (*Ledger, error) {
 	o = o.withDefaults()
-	if err := o.FS.MkdirAll(o.Dir, 0o755); err != nil {
+	// Pebble makes its files readable for all; nobody else gets to them.
+	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the ledger's directory: %w", err)
 	}
 	s, err := openStore(o)
@@ -56,10 +57,14 @@ func Open(doc *genesis.Document, o Options) (*Ledger, error) {
 		genesis: doc, network: doc.ID(), options: o, store: s,
 		changed: make(chan struct{}), held: map[statement.Hash]holding{},
 	}
-	if err := l.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the ledger in %s: %w", o.Dir, err), l.Close())
+	switch err := l.load(); {
+	case err == nil:
+		return l, nil
+	case l.Err() != nil: // a broken store is not closed, and why it is broken is said once
+		return nil, errors.Join(s.fault.opening(err), s.fence.abandon())
+	default:
+		return nil, errors.Join(s.fault.opening(err), l.Close())
 	}
-	return l, nil
 }
 
 // load founds the ledger or checks the one that is there.
@@ -92,7 +97,7 @@ func (l *Ledger) load() error {
 	if have, err := p.get(keyFormat); err != nil {
 		return err
 	} else if string(have) != format {
-		return fmt.Errorf("%w: its format is %q, this release reads %q; use the release that wrote it", ErrCorrupt, have, format)
+		return fmt.Errorf("%w: its format is %q, this release reads %q: another release wrote it", ErrCorrupt, have, format)
 	}
 	raw, err := p.get(keyHead)
 	if err != nil {

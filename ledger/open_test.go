@@ -58,7 +58,7 @@ func TestOpenRefuses(t *testing.T) {
 			_, err := Open(n.doc, o)
 			return err
 		}},
-		{"none where one must be", ErrMissing, "join again", func(t *testing.T) error {
+		{"none where one must be", ErrMissing, "right directory", func(t *testing.T) error {
 			o := small(vfs.NewMem())
 			o.MustExist = true
 			_, err := Open(n.doc, o)
@@ -119,7 +119,7 @@ func TestOpenRefuses(t *testing.T) {
 			_, err := Open(n.doc, small(damaged(t, func(db *pebble.DB) error { return db.Delete(keyGenesis, pebble.Sync) })))
 			return err
 		}},
-		{"another release's", ErrCorrupt, "concordat-ledger/9", func(t *testing.T) error {
+		{"another release's", ErrCorrupt, "another release wrote it", func(t *testing.T) error {
 			_, err := Open(n.doc, small(damaged(t, func(db *pebble.DB) error {
 				return db.Set(keyFormat, []byte("concordat-ledger/9"), pebble.Sync)
 			})))

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -54,7 +53,8 @@ func (p *pin) release() error {
 	return errors.Join(append(errs, p.snap.Close())...)
 }
 
-// withIterator lends an iterator to fn, which leaves it where it likes.
+// withIterator lends an iterator to fn, which leaves it where it likes. What
+// cannot be read breaks the store (L6).
 func (p *pin) withIterator(fn func(*pebble.Iterator) error) error {
 	p.mu.Lock()
 	var it *pebble.Iterator
@@ -67,12 +67,14 @@ func (p *pin) withIterator(fn func(*pebble.Iterator) error) error {
 		// that is looked up is absent. DB.Get would never ask its filters.
 		var err error
 		if it, err = p.snap.NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
-			return fmt.Errorf("reading the ledger: %w", err)
+			return p.store.fault.read(err)
 		}
 	}
 	err := fn(it)
 	if bad := it.Error(); bad != nil {
-		return errors.Join(fmt.Errorf("reading the ledger: %w", bad), it.Close())
+		// It is not closed: that may wait for a lock which the store, broken
+		// now, never lets go of.
+		return p.store.fault.read(bad)
 	}
 	p.mu.Lock()
 	if len(p.idle) < maxIdleIterators {

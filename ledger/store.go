@@ -25,7 +25,7 @@ type store struct {
 
 // openStore opens Pebble. Errors wrap ErrLocked, ErrMissing, ErrBroken or ErrCorrupt where they are that.
 func openStore(o Options) (*store, error) {
-	fault := newFault()
+	fault := newFault(o.Dir)
 	s := &store{fault: fault, fence: &fence{FS: o.FS, fault: fault}}
 	logger := storeLogger{o.Logger, fault}
 	// Pebble takes its memory tables out of the cache: with a cache of their
@@ -47,7 +47,7 @@ func openStore(o Options) (*store, error) {
 				}
 			},
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
-				fault.set(fmt.Errorf("%w: %s: %w", ErrCorrupt, i.Path, i.Details))
+				fault.set(corruptFile(i))
 			},
 		},
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
@@ -70,15 +70,15 @@ func openStore(o Options) (*store, error) {
 	case err == nil:
 		return s, nil
 	case errors.Is(err, ErrBroken):
-		return nil, errors.Join(fmt.Errorf("opening the ledger in %s: %w", o.Dir, err), s.fence.abandon())
+		return nil, errors.Join(fault.opening(err), s.fence.abandon())
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
-		return nil, fmt.Errorf("%w: %s; if this node's disk was lost, let it join again with an empty directory", ErrMissing, o.Dir)
-	case pebble.IsCorruptionError(err):
-		return nil, fmt.Errorf("%w: opening %s: %w; restore a backup, or let the node fetch the log again into an empty directory", ErrCorrupt, o.Dir, err)
+		err = fmt.Errorf("%w; is the disk there, and is this the right directory?", ErrMissing)
+	case errors.Is(corruptAtOpen(err), ErrCorrupt):
+		err = corruptAtOpen(err)
 	case len(s.fence.locks) == 0 && lockConflict(o.FS, o.Dir):
-		return nil, fmt.Errorf("%w: %s; another node runs on this directory: stop it, or give this one its own (%w)", ErrLocked, o.Dir, err)
+		err = fmt.Errorf("%w: another node runs on this directory: stop it, or give this one its own (%w)", ErrLocked, err)
 	}
-	return nil, fmt.Errorf("opening the ledger in %s: %w", o.Dir, err)
+	return nil, fault.opening(err)
 }
 
 // lockConflict reports whether somebody holds the lock of dir now.

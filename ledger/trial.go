@@ -168,14 +168,14 @@ func (l *Ledger) JudgeAt(v *View, cs []Candidate) ([]Judgement, error) {
 	t := newTrial(v.pin)
 	verified, err := t.verify(l.options.Checker, us)
 	if err != nil {
-		return nil, err
+		return nil, v.blame(fmt.Errorf("judging: %w", err))
 	}
 	for i, u := range us {
 		if u == nil {
 			continue // out[i] says why
 		}
 		if out[i], err = t.try(u, verified[i], cs[i].Attachment); err != nil {
-			return nil, fmt.Errorf("judging: %w", err)
+			return nil, v.blame(fmt.Errorf("judging: %w", err))
 		}
 	}
 	return out, nil

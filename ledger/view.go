@@ -82,8 +82,12 @@ func (v *View) ByIndex(index uint64) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return parseEntry(index, raw)
+	e, err := parseEntry(index, raw)
+	return e, v.blame(err)
 }
+
+// blame breaks the ledger if err says that what the view read contradicts itself.
+func (v *View) blame(err error) error { return v.pin.store.fault.blame(err) }
 
 func parseEntry(index uint64, raw []byte) (Entry, error) {
 	if raw == nil {
@@ -106,7 +110,7 @@ func (v *View) IndexOf(h statement.Hash) (uint64, error) {
 	if err == nil && !known {
 		err = fmt.Errorf("%w: statement %s", ErrNotFound, h)
 	}
-	return index, err
+	return index, v.blame(err)
 }
 
 func (p *pin) indexOf(h statement.Hash) (index uint64, known bool, err error) {
@@ -154,13 +158,13 @@ func (v *View) BlockOf(index uint64) (Block, error) {
 		return Block{}, err
 	}
 	if key == nil {
-		return Block{}, fmt.Errorf("%w: no block holds statement %d", ErrCorrupt, index)
+		return Block{}, v.blame(fmt.Errorf("%w: no block holds statement %d", ErrCorrupt, index))
 	}
 	b, err := decodeBlock(key, value)
 	if err == nil && index-b.First >= b.Count {
 		err = fmt.Errorf("%w: no block holds statement %d", ErrCorrupt, index)
 	}
-	return b, err
+	return b, v.blame(err)
 }
 
 // ReadTile implements merkle.TileReader.
@@ -168,7 +172,8 @@ func (v *View) ReadTile(t merkle.Tile, width int) ([]byte, error) {
 	if v.err != nil {
 		return nil, v.err
 	}
-	return tiles{v.pin}.ReadTile(t, width)
+	data, err := tiles{v.pin}.ReadTile(t, width)
+	return data, v.blame(err)
 }
 
 // Inclusion proves that the statement at index is in the tree of the given
@@ -281,5 +286,5 @@ func (v *View) page(f Filter) ([]Entry, error) {
 		out = append(out, e)
 		return len(out) < f.Limit, err
 	})
-	return out, err
+	return out, v.blame(err)
 }

@@ -122,7 +122,7 @@ func TestView(t *testing.T) {
 		}
 	}
 	for i, want := range []int{1, 1, 1, 1, 1, 0} {
-		events, err := v.State().Revocations(testHash(i))
+		events, _, err := v.State().Revocations(testHash(i), 10)
 		if err != nil || len(events) != want {
 			t.Errorf("hash %d: %d events, want %d; %v", i, len(events), want, err)
 		}
@@ -145,7 +145,7 @@ func TestViewsWhileApplying(t *testing.T) {
 				size := v.Head().Size
 				// Every block has one batch of perBlock hashes that no other has.
 				for b := range uint64(blocks) {
-					events, err := v.State().Revocations(testHash(int(b) * perBlock))
+					events, _, err := v.State().Revocations(testHash(int(b)*perBlock), 10)
 					if err != nil {
 						t.Error(err)
 					}

@@ -99,11 +99,21 @@ func (k *keeper) offer(ctx context.Context, batch []ledger.Candidate) (settled b
 	return settled
 }
 
-// letGo ends the holding of a statement that was refused after all.
+// letGo ends the holding of a statement that was refused after all, if this
+// node's own ledger refuses it too: a leader's word alone does not undo a promise.
 func (k *keeper) letGo(cand ledger.Candidate, r orderResult) bool {
 	u, err := statement.Parse(cand.Raw)
 	if err != nil { // it was parsed before it was held: the disk is not what it was
 		k.n.log.Error("held statement cannot be parsed", "err", err)
+		return false
+	}
+	own, err := k.n.ledger.Judge([]ledger.Candidate{cand})
+	if err != nil {
+		k.n.log.Error("held statement cannot be judged", "hash", u.Hash(), "err", err)
+		return false
+	}
+	if own[0].Accepted() || own[0].Known {
+		k.n.log.Warn("the leader refuses a statement that this node's ledger accepts", "hash", u.Hash(), "refusal", r.outcome.Verdict.String())
 		return false
 	}
 	s := u.Statement()

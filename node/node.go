@@ -100,7 +100,13 @@ func Start(cfg Config) (_ *Node, err error) {
 	if cfg.ledgerOptions != nil {
 		cfg.ledgerOptions(&o)
 	}
-	if n.ledger, err = ledger.Open(n.doc, o); err != nil {
+	// A node that founds nothing writes nothing where there is nothing: a refused
+	// start with the wrong genesis must not bind the directory to it.
+	raftLog := filepath.Join(data, "raft", "raft.db")
+	o.MustExist = !cfg.Found && !exists(raftLog)
+	if n.ledger, err = ledger.Open(n.doc, o); errors.Is(err, ledger.ErrMissing) {
+		return nil, n.nothingHere(data)
+	} else if err != nil {
 		return nil, err
 	}
 	// The API's address is taken before anything is said to the others: a port
@@ -123,6 +129,22 @@ func Start(cfg Config) (_ *Node, err error) {
 	n.wg.Go(n.watch)
 	n.log.Info("node started", "network", n.doc.Network, "id", n.network.String()[:16], "region", n.me.ID, "http", n.HTTPAddress(), "peer", n.host.ID(), "size", n.ledger.Head().Size)
 	return n, nil
+}
+
+// marker is the file beside the keys that says that this authority's node has run.
+func (n *Node) marker() string { return filepath.Join(n.cfg.Dir, "founded") }
+
+// nothingHere tells a node that never ran from one whose data is gone.
+func (n *Node) nothingHere(data string) error {
+	if exists(n.marker()) {
+		return fmt.Errorf("%w: %s is empty, and %s says that this authority's node has run; bring its data back: a node that has forgotten its votes could vote twice", consensus.ErrStateLost, data, n.marker())
+	}
+	return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? To take part in founding, start it with found set", consensus.ErrNotFounded, data)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // watch waits for a fault that the node cannot live with.

@@ -84,6 +84,12 @@ func (n *Node) openHost(key ed25519.PrivateKey) error {
 	n.host, err = p2p.New(p2p.Config{
 		Key: key, Network: n.network, Listen: addrs, Members: members, Logger: n.log, PreferQUIC: n.cfg.PreferQUIC,
 	})
+	switch {
+	case errors.Is(err, p2p.ErrAddressInUse): // taken since checkFree looked
+		return fmt.Errorf("%w: %w", ErrPortInUse, err)
+	case errors.Is(err, p2p.ErrListen):
+		return fmt.Errorf("%w: %w", ErrListen, err)
+	}
 	return err
 }
 
@@ -129,7 +135,7 @@ func (n *Node) openConsensus(data string) error {
 	n.consensus, err = consensus.Open(consensus.Config{
 		Self: string(n.me.ID), Network: n.network, Dir: filepath.Join(data, "raft"), Profile: profile,
 		Key: n.nodeKey, Transport: transport, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
-		MarkerPath: filepath.Join(n.cfg.Dir, "founded"), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
+		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
 	})
 	ready.Store(n.consensus)
 	return err

@@ -81,6 +81,14 @@ func TestStartRefuses(t *testing.T) {
 		{"another network's genesis", func(t *testing.T, _ *nodetest.Network, c *node.Config) { c.Genesis = found(t, "XA").Genesis() }, node.ErrNotInNetwork, "XA"},
 		{"a network without this region", func(t *testing.T, _ *nodetest.Network, c *node.Config) { c.Genesis = found(t, "XB").Genesis() }, node.ErrNotInNetwork, "XA is not in the genesis"},
 		{"not told to found", func(_ *testing.T, _ *nodetest.Network, c *node.Config) { c.Found = false }, consensus.ErrNotFounded, "found"},
+		{"not told to found, and another genesis of the same keys", func(t *testing.T, n *nodetest.Network, c *node.Config) {
+			doc := *n.Doc
+			doc.Network = "another.concordat.example"
+			c.Found, c.Genesis = false, filepath.Join(n.Dir, "another.json")
+			if err := os.WriteFile(c.Genesis, doc.Encode(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, consensus.ErrNotFounded, "found"},
 		{"bad settings", func(_ *testing.T, _ *nodetest.Network, c *node.Config) {
 			c.Profile, c.Check.MaxAge = "moon", time.Millisecond
 		}, consensus.ErrProfile, "check.max_age"},

@@ -14,6 +14,10 @@ import (
 	"github.com/multiformats/go-multiaddr"
 )
 
+// testFounded is when the clusters of these tests were founded: just now, so that
+// the highest plausible term is low.
+var testFounded = time.Now()
+
 // logFSM remembers the commands that it was given.
 type logFSM struct {
 	mu       sync.Mutex
@@ -83,6 +87,7 @@ func (n *raftNode) startRaft(t testing.TB) {
 			return nil
 		},
 		HeartbeatTimeout: raftConfig("").HeartbeatTimeout,
+		Founded:          testFounded,
 	})
 	r, err := raft.NewRaft(raftConfig(n.authority), n.fsm, n.store, n.store, raft.NewDiscardSnapshotStore(), n.trans)
 	if err != nil {

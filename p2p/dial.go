@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -26,12 +27,15 @@ func (h *Host) keepConnected(ctx context.Context, r *remote) {
 	defer h.wg.Done()
 	backoff := minDialBackoff
 	for ctx.Err() == nil {
-		if h.host.Network().Connectedness(r.peer) == network.Connected {
+		if r.greeted.Swap(false) {
+			backoff = minDialBackoff // it is up: should its connection break, look at once
+		}
+		if h.connectedWith(r.peer) {
 			connectedAt := time.Now()
 			if !await(ctx, r.wake, 0) {
 				return
 			}
-			if h.host.Network().Connectedness(r.peer) == network.Connected {
+			if h.connectedWith(r.peer) {
 				continue
 			}
 			// A peer that drops each connection at once gets no quicker redial by it.
@@ -67,7 +71,9 @@ func (h *Host) dial(ctx context.Context, r *remote) error {
 	// Only the ledger says where a member is. What the member itself said over
 	// identify could send us to any address, so it is forgotten first.
 	h.host.Peerstore().ClearAddrs(m.Peer)
-	addrs := slices.DeleteFunc(slices.Clone(m.Addrs), func(a multiaddr.Multiaddr) bool { return a == nil })
+	r.mu.Lock()
+	addrs, all := r.plan.choose(m.Addrs, h.cfg.PreferQUIC, time.Now())
+	r.mu.Unlock()
 	if len(addrs) == 0 {
 		return fmt.Errorf("%s: %w", m.Authority, errNoAddress)
 	}
@@ -75,7 +81,11 @@ func (h *Host) dial(ctx context.Context, r *remote) error {
 	h.clearDialBackoff(m.Peer)
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.DialTimeout)
 	defer cancel()
-	if err := h.host.Connect(ctx, peer.AddrInfo{ID: m.Peer, Addrs: addrs}); err != nil {
+	err := h.host.Connect(ctx, peer.AddrInfo{ID: m.Peer, Addrs: addrs})
+	r.mu.Lock()
+	r.plan.note(addrs, all, err, time.Now())
+	r.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("p2p: dial %s: %w", m.Authority, err)
 	}
 	return nil
@@ -102,6 +112,62 @@ func await(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 
 // jitter returns between half of d and all of it.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// dialPlan decides which of a member's addresses are dialled.
+type dialPlan struct {
+	failing time.Time // since when the preferred transport has failed; zero: it has not
+	refused bool      // by the member's machine: it runs, the node does not
+}
+
+// When the addresses of the other transport are dialled too.
+const (
+	otherAfter        = 5 * time.Second // of failures that may be the preferred transport's
+	otherAfterRefusal = time.Minute     // of a TCP port that is closed, hence of a node that is down
+)
+
+// choose returns the addresses to dial now, and whether they are those of both
+// transports. While a node is down, the other transport is left alone: attempts
+// with QUIC linger, and one of them would win when the node comes back, whatever
+// is preferred. But now and then it has its turn, in case the node listens there
+// and nowhere else.
+func (p *dialPlan) choose(addrs []multiaddr.Multiaddr, preferQUIC bool, now time.Time) (chosen []multiaddr.Multiaddr, both bool) {
+	var preferred, other []multiaddr.Multiaddr
+	for _, a := range addrs {
+		switch {
+		case !usable(a):
+		case isQUIC(a) == preferQUIC:
+			preferred = append(preferred, a)
+		default:
+			other = append(other, a)
+		}
+	}
+	after := otherAfter
+	if p.refused {
+		after = otherAfterRefusal
+	}
+	switch {
+	case len(preferred) == 0:
+		return other, false
+	case len(other) == 0 || p.failing.IsZero() || now.Sub(p.failing) < after:
+		return preferred, false
+	default:
+		return append(preferred, other...), true
+	}
+}
+
+// note learns from an attempt.
+func (p *dialPlan) note(addrs []multiaddr.Multiaddr, both bool, err error, now time.Time) {
+	if err == nil {
+		*p = dialPlan{}
+		return
+	}
+	if slices.ContainsFunc(addrs, isTCP) { // QUIC does not learn of a closed port
+		p.refused = errors.Is(err, syscall.ECONNREFUSED)
+	}
+	if p.failing.IsZero() || both && p.refused {
+		p.failing = now
+	}
+}
 
 // dialRanker orders a member's addresses: those of the preferred transport at
 // once, the others a little later, so that they only matter when the first fail.
@@ -140,16 +206,30 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 		}
 		return
 	}
-	h.connectionChanged(c.RemotePeer(), true)
+	l, others := h.links.add(c)
+	if h.enter() {
+		go h.watch(l)
+	}
+	// A member that connects again may have been restarted, and what it had before
+	// be dead without a word.
+	for _, other := range others {
+		other.suspect()
+	}
+	h.connectionChanged(c.RemotePeer(), true, c.Stat().Direction == network.DirInbound)
 }
 
-func (h *Host) disconnected(n network.Network, c network.Conn) {
-	if n.Connectedness(c.RemotePeer()) != network.Connected {
-		h.connectionChanged(c.RemotePeer(), false)
+func (h *Host) connectedWith(p peer.ID) bool {
+	return h.host.Network().Connectedness(p) == network.Connected
+}
+
+func (h *Host) disconnected(_ network.Network, c network.Conn) {
+	h.links.remove(c)
+	if !h.connectedWith(c.RemotePeer()) {
+		h.connectionChanged(c.RemotePeer(), false, false)
 	}
 }
 
-func (h *Host) connectionChanged(p peer.ID, up bool) {
+func (h *Host) connectionChanged(p peer.ID, up, inbound bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	close(h.changed)
@@ -158,16 +238,14 @@ func (h *Host) connectionChanged(p peer.ID, up bool) {
 	if !ok {
 		return
 	}
-	r.mu.Lock()
 	if up {
+		r.mu.Lock()
 		r.dialErr = nil
-		if r.since.IsZero() {
-			r.since = time.Now()
-		}
-	} else {
-		r.since = time.Time{}
+		r.mu.Unlock()
 	}
-	r.mu.Unlock()
+	if inbound {
+		r.greeted.Store(true)
+	}
 	notify(r.wake)
 }
 

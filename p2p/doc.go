@@ -10,15 +10,16 @@
 // and on every start. So Raft only gets what an honest peer could have sent.
 //
 // It does not promise that a member tells the truth. A dishonest member can still
-// hold up elections within the bounds below, or lead badly; what it cannot do is
-// stop a node for good. Whether a block may be believed is decided where blocks
+// hold up elections while it tries, within the bounds below, or lead badly; what it
+// cannot do is stop a node for good, or the network once it has gone. Whether a block may be believed is decided where blocks
 // are verified and checkpoints co-signed, never here.
 //
 // # What it expects
 //
 // That [Host.SetMembers] is told whenever the ledger's members change, this node
-// included among them; that RaftConfig.Term is right; and that Raft runs with
-// ProtocolVersion 3, ServerID = authority, ServerAddress = peer id.
+// included among them; that RaftConfig.Term is right and RaftConfig.Founded the same
+// on all nodes; that clocks are about right; and that Raft runs with ProtocolVersion
+// 3, ServerID = authority, ServerAddress = peer id.
 //
 // # Invariants
 //
@@ -35,8 +36,8 @@
 //     requests and replies alike; Raft requests come from validators only.
 //   - P4. Bounded reading. Nothing is allocated for bytes that have not arrived; no
 //     frame is larger than its protocol's bound; each message has one encoding.
-//   - P5. Raft sees only what an honest peer could send: terms at most [MaxTermJump]
-//     above ours and at most [MaxTerm]; indices and terms that can be one log's;
+//   - P5. Raft sees only what an honest peer could send: terms that are
+//     plausible (P10); indices and terms that can be one log's;
 //     entries of the four types that are in use; membership entries that decode, in
 //     Raft's own encoding, to at most 128 servers, all of them members; TimeoutNow
 //     from the leader; no snapshots. Heartbeats and replies pass the same filters.
@@ -48,6 +49,18 @@
 //     index never reaches above its own last entry.
 //   - P9. Every goroutine is counted. [Host.Close] ends and awaits them all;
 //     [Transport.Close] ends and awaits those that serve Raft.
+//   - P10. Honest terms stay together. A term is plausible up to [TermSlack] +
+//     [TermsPerSecond] for each second since RaftConfig.Founded, by our clock, and at
+//     most [MaxTerm]; the term after ours always is. That bound does not depend on
+//     what a hostile peer made of our term, and grows faster than terms can rise: so
+//     whatever term one honest node has reached, the others take, as soon as their
+//     clocks agree. One peer's messages may raise our term, or end our leading, at
+//     RaftConfig.TermRaises, and start a transfer of leadership at
+//     RaftConfig.Transfers.
+//   - P11. The dead are not connected. A connection whose other end gives no sign of
+//     life for a few seconds ([Config].KeepAlive) is closed, and with it every stream
+//     on it; one whose other end answers anything, however slowly its node works, is
+//     not.
 //
 // Each refusal is counted ([Host.Refused]) and logged, at most one line in ten
 // seconds for a peer and reason. No log line or error holds a message's content.

@@ -10,12 +10,6 @@ import (
 // Bounds on what Raft gets to see. hashicorp/raft stores a term before it thinks
 // about it, and computes with indices unchecked.
 const (
-	// MaxTermJump is how far above our own term a message's term may be. One
-	// election raises the term by one; a node that was away for longer than this
-	// many elections needs RaftConfig.Term to say so.
-	MaxTermJump = 1000
-	// MaxTerm is the highest term of all: an election a second for 34,000 years.
-	MaxTerm = 1 << 40
 	// maxIndex keeps index arithmetic far from overflow.
 	maxIndex = 1 << 48
 	// maxConfiguration and maxServers bound a membership entry.
@@ -27,6 +21,8 @@ const (
 // one message: pure, but for the functions that it was given.
 type filter struct {
 	term    uint64                                    // our own term
+	highest uint64                                    // the highest plausible term: see highestTerm
+	self    string                                    // our own peer id
 	leader  string                                    // peer id of the leader that Raft follows, or empty
 	knows   func(server) bool                         // is, or was, this server a member?
 	checker func(typ raft.LogType, data []byte) error // RaftConfig.CheckEntry, or nil
@@ -74,15 +70,31 @@ func checkHeader(h raft.RPCHeader, from Member) error {
 	return nil
 }
 
-// checkTerm bounds a term, given the highest that we vouch for ourselves.
-func checkTerm(term, ours uint64) error {
+// checkTerm bounds a term, given the highest that we vouch for ourselves. The one
+// after that is plausible whatever our clock says: a node whose clock is far behind
+// still follows elections, one at a time, and no faster than the pace (P10).
+func (f filter) checkTerm(term, ours uint64) error {
 	if term > MaxTerm {
 		return refuse(RefusedTerm, "term %d, at most %d", term, uint64(MaxTerm))
 	}
-	if term > ours && term-ours > MaxTermJump {
-		return refuse(RefusedTerm, "term %d, at most %d above ours, which is %d", term, MaxTermJump, ours)
+	if term > f.highest && term > ours && term-ours > 1 {
+		return refuse(RefusedTerm, "term %d, at most %d by this node's clock; ours is %d", term, f.highest, ours)
 	}
 	return nil
+}
+
+// unsettles tells whether a request makes Raft sync its disk for another term, or
+// give up leading, and the request's term.
+func (f filter) unsettles(command any) (term uint64, yes bool) {
+	switch c := command.(type) {
+	case *raft.AppendEntriesRequest:
+		// A leader steps down for anyone who claims to lead in the same term.
+		return c.Term, c.Term > f.term || c.Term == f.term && f.leader == f.self
+	case *raft.RequestVoteRequest:
+		return c.Term, c.Term > f.term
+	default: // a pre-vote changes nothing, and TimeoutNow has no term
+		return 0, false
+	}
 }
 
 // checkPosition judges the (index, term) of a log's end, or of an entry in it.
@@ -103,7 +115,7 @@ func (f filter) vote(term, lastIndex, lastTerm uint64) error {
 	if term == 0 {
 		return refuse(RefusedTerm, "candidate's term 0, want 1 or more")
 	}
-	if err := checkTerm(term, f.term); err != nil {
+	if err := f.checkTerm(term, f.term); err != nil {
 		return err
 	}
 	return checkPosition("last log", lastIndex, lastTerm, term)
@@ -113,7 +125,7 @@ func (f filter) appendEntries(c *raft.AppendEntriesRequest) (good int, err error
 	if c.Term == 0 {
 		return 0, refuse(RefusedTerm, "leader's term 0, want 1 or more")
 	}
-	if err := checkTerm(c.Term, f.term); err != nil {
+	if err := f.checkTerm(c.Term, f.term); err != nil {
 		return 0, err
 	}
 	if err := checkPosition("previous log", c.PrevLogEntry, c.PrevLogTerm, c.Term); err != nil {
@@ -232,31 +244,31 @@ func decodeConfiguration(data []byte) (conf raft.Configuration, err error) {
 	return raft.DecodeConfiguration(data), nil
 }
 
-// reply judges an answer of from to a request of the given term.
-func (f filter) reply(from Member, term uint64, response any) error {
-	ours := max(f.term, term)
+// reply judges an answer of from to a request of the given term, and returns the
+// term that it tells of.
+func (f filter) reply(from Member, asked uint64, response any) (term uint64, err error) {
 	switch r := response.(type) {
 	case *raft.AppendEntriesResponse:
 		if r.LastLog > maxIndex {
-			return refuse(RefusedIndex, "last log index %d, at most %d", r.LastLog, uint64(maxIndex))
+			return 0, refuse(RefusedIndex, "last log index %d, at most %d", r.LastLog, uint64(maxIndex))
 		}
-		return checkAnswer(r.RPCHeader, from, r.Term, ours, term, r.Success)
+		return r.Term, f.answer(r.RPCHeader, from, r.Term, asked, r.Success)
 	case *raft.RequestVoteResponse:
-		return checkAnswer(r.RPCHeader, from, r.Term, ours, term, r.Granted)
+		return r.Term, f.answer(r.RPCHeader, from, r.Term, asked, r.Granted)
 	case *raft.RequestPreVoteResponse:
-		return checkAnswer(r.RPCHeader, from, r.Term, ours, term, r.Granted)
+		return r.Term, f.answer(r.RPCHeader, from, r.Term, asked, r.Granted)
 	case *raft.TimeoutNowResponse:
-		return nil // says nothing, and is empty
+		return 0, nil // says nothing, and is empty
 	default:
-		return refuse(RefusedKind, "a %T", response)
+		return 0, refuse(RefusedKind, "a %T", response)
 	}
 }
 
-func checkAnswer(h raft.RPCHeader, from Member, term, ours, asked uint64, yes bool) error {
+func (f filter) answer(h raft.RPCHeader, from Member, term, asked uint64, yes bool) error {
 	if err := checkHeader(h, from); err != nil {
 		return err
 	}
-	if err := checkTerm(term, ours); err != nil {
+	if err := f.checkTerm(term, max(f.term, asked)); err != nil {
 		return err
 	}
 	if yes && term > asked {

@@ -26,6 +26,7 @@ const (
 	kindTimeoutNow      kind = 0x04
 	kindInstallSnapshot kind = 0x05 // reserved and always refused
 	kindCall            kind = 0x10
+	kindPing            kind = 0x11
 
 	kindReply   kind = 0x80 // or-ed to the kind of the request that it answers
 	kindError   kind = 0xfe // a call's error: code and message

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/connmgr"
@@ -27,6 +26,7 @@ import (
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
+	"go.uber.org/fx"
 )
 
 // ErrClosed is returned by everything that needs a Host, or a Transport, after its
@@ -40,8 +40,9 @@ var ErrNotMember = errors.New("p2p: not a member")
 // refuses everyone else, and carries calls and Raft's messages. Its methods may be
 // called from any goroutine.
 //
-// It owns one dialling goroutine for each member, and counts the goroutines in
-// which libp2p serves streams; Close ends and awaits them all.
+// It owns one dialling goroutine for each member and a watching one for each
+// connection, and counts the goroutines in which libp2p serves streams; Close ends
+// and awaits them all.
 type Host struct {
 	cfg      Config
 	log      *slog.Logger
@@ -54,7 +55,9 @@ type Host struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // dialling goroutines and served streams
+	wg     sync.WaitGroup // dialling and watching goroutines, and served streams
+
+	links *links
 
 	setting sync.Mutex // held during SetMembers, so that two do not interleave
 
@@ -77,13 +80,16 @@ type remote struct {
 	calls  atomic.Int32 // our calls to it in progress
 	served atomic.Int32 // its calls to us in progress
 
+	greeted atomic.Bool // it has connected with us since the dialling goroutine looked
+
 	mu      sync.Mutex
 	pools   map[protocol.ID]*pool
-	dialErr error     // of the last attempt, nil once connected
-	since   time.Time // of the connection
+	dialErr error // of the last attempt, nil once connected
+	plan    dialPlan
 }
 
-// New starts a host: it listens, and begins to connect to the members.
+// New starts a host: it listens, and begins to connect to the members. Errors:
+// [ErrConfig], [ErrAddressInUse], [ErrListen].
 func New(cfg Config) (*Host, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -111,13 +117,14 @@ func New(cfg Config) (*Host, error) {
 		handlers: make(map[string]bool),
 		known:    make(map[server]bool),
 		changed:  make(chan struct{}),
+		links:    newLinks(),
 	}
 	h.refusals = newRefusals(h.log)
 	h.roster.Store(first)
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	h.host, err = libp2p.New(
 		libp2p.Identity(key),
-		libp2p.ListenAddrs(cfg.Listen...),
+		libp2p.NoListenAddrs, // listen does it, once everything is ready for connections
 		// SO_REUSEPORT would let a second node of the same user share the port in
 		// silence; without it, the second one gets a clear error.
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
@@ -128,7 +135,7 @@ func New(cfg Config) (*Host, error) {
 		libp2p.ConnectionGater(&gater{isMember: h.isMember, refusals: h.refusals}),
 		libp2p.ResourceManager(rm),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // it would trim; members are few
-		libp2p.DialRanker(dialRanker(cfg.PreferQUIC)),
+		libp2p.SwarmOpts(swarm.WithDialRanker(dialRanker(cfg.PreferQUIC))),
 		libp2p.WithDialTimeout(cfg.DialTimeout),
 		libp2p.UserAgent("concordat"),
 		// Members know one another's addresses from the ledger, so none of what
@@ -139,12 +146,17 @@ func New(cfg Config) (*Host, error) {
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.Ping(false),
 		libp2p.DisableMetrics(),
+		libp2p.WithFxOption(fx.NopLogger), // a fault is returned; it need not be on stderr too
 	)
 	if err != nil {
-		return nil, fmt.Errorf("p2p: start: %w (is the port in use, or the address not this machine's?)", errors.Join(err, rm.Close()))
+		return nil, fmt.Errorf("p2p: start: %w", errors.Join(err, rm.Close()))
 	}
 	h.host.Network().Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: h.disconnected})
+	h.servePings()
 	if err := h.SetMembers(cfg.Members); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	if err := h.listen(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -296,7 +308,7 @@ func (h *Host) pool(m Member, r *remote, name string, size int) *pool {
 	defer r.mu.Unlock()
 	p, ok := r.pools[proto]
 	if !ok {
-		p = newPool(h.host.Network(), h.host.NewStream, m, proto, size)
+		p = newPool(h.host, h.links, m, proto, size)
 		select {
 		case <-r.done: // dropped meanwhile
 			p.close()

@@ -205,7 +205,7 @@ func TestPortInUse(t *testing.T) {
 	a := newTestHost(t, testConfig("XA"))
 	cfg := testConfig("XB")
 	cfg.Listen = a.host.Addrs()
-	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "port in use") {
+	if _, err := New(cfg); !errors.Is(err, ErrAddressInUse) || !strings.Contains(err.Error(), cfg.Listen[0].String()) {
 		t.Fatalf("second host on one port: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func resourceManager(cfg Config) (network.ResourceManager, *rcmgr.Allowlist, err
 	}
 	// Twice what an honest peer opens: after a fault its old streams may linger here
 	// while it opens new ones.
-	perProtocol := 2 * cfg.StreamsPerProtocol
+	perProtocol := max(2*cfg.StreamsPerProtocol, 2*maxConnsPerPeer) // each connection has its pings
 	oneProtocolOfPeer := rcmgr.BaseLimit{
 		Streams: 2 * perProtocol, StreamsInbound: perProtocol, StreamsOutbound: perProtocol,
 		Memory: maxPeerMemory,

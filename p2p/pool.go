@@ -7,8 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
@@ -24,31 +24,33 @@ var ErrUnreachable = errors.New("p2p: member unreachable")
 // Every stream that saw any error, or whose answer was a refusal, is reset and
 // forgotten: one that is in the pool has nothing unread on it.
 type pool struct {
-	open func(context.Context) (network.Stream, error)
-	who  string // the authority, for errors
+	open  func(context.Context) (*observed, error)
+	links *links
+	to    Member
 
 	slots chan struct{} // one token for each stream in use
 
 	mu     sync.Mutex
-	idle   []network.Stream // the most recently used last
+	idle   []*observed // the most recently used last
 	closed bool
 }
 
-func newPool(n network.Network, open func(context.Context, peer.ID, ...protocol.ID) (network.Stream, error), m Member, proto protocol.ID, size int) *pool {
+func newPool(n host.Host, ls *links, m Member, proto protocol.ID, size int) *pool {
 	return &pool{
-		who:   m.Authority,
+		to:    m,
+		links: ls,
 		slots: make(chan struct{}, size),
-		open: func(ctx context.Context) (network.Stream, error) {
-			if n.Connectedness(m.Peer) != network.Connected {
+		open: func(ctx context.Context) (*observed, error) {
+			if n.Network().Connectedness(m.Peer) != network.Connected {
 				return nil, fmt.Errorf("%w: %s: not connected, retrying in the background", ErrUnreachable, m.Authority)
 			}
 			// The dialling goroutine alone dials: an RPC that waited for a dial would
 			// wait for as long as the peer is down.
-			s, err := open(network.WithNoDial(ctx, "the host dials by itself"), m.Peer, proto)
+			s, err := n.NewStream(network.WithNoDial(ctx, "the host dials by itself"), m.Peer, proto)
 			if err != nil {
 				return nil, fmt.Errorf("%w: %s: open stream: %w", ErrUnreachable, m.Authority, err)
 			}
-			return s, nil
+			return &observed{s, ls.of(s.Conn())}, nil
 		},
 	}
 }
@@ -60,20 +62,27 @@ func (p *pool) exchange(ctx context.Context, frame []byte, maxReply int) (kind, 
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-ctx.Done():
-		return 0, nil, fmt.Errorf("p2p: %s: all %d streams are in use: %w", p.who, cap(p.slots), context.Cause(ctx))
+		return 0, nil, fmt.Errorf("p2p: %s: all %d streams are in use: %w", p.to.Authority, cap(p.slots), context.Cause(ctx))
 	}
 	s, err := p.take(ctx)
 	if cause := context.Cause(ctx); cause != nil {
 		// Whatever opening says (a deadline, a reset), this is why.
 		if err == nil {
 			p.put(s)
+		} else if errors.Is(cause, context.DeadlineExceeded) {
+			for _, l := range p.links.to(p.to.Peer) {
+				l.suspect()
+			}
 		}
-		return 0, nil, fmt.Errorf("p2p: %s was not asked in time: %w", p.who, cause)
+		return 0, nil, fmt.Errorf("p2p: %s was not asked in time: %w", p.to.Authority, cause)
 	}
 	if err != nil {
 		return 0, nil, err
 	}
 	k, body, err := roundTrip(ctx, s, frame, maxReply)
+	if err == nil {
+		s.link.answered()
+	}
 	if err == nil && k != kindRefused {
 		p.put(s)
 		return k, body, nil
@@ -83,19 +92,24 @@ func (p *pool) exchange(ctx context.Context, frame []byte, maxReply int) (kind, 
 		return 0, nil, p.refused(body)
 	}
 	if cause := context.Cause(ctx); cause != nil {
-		return 0, nil, fmt.Errorf("p2p: %s did not answer in time: %w", p.who, cause)
+		if errors.Is(cause, context.DeadlineExceeded) {
+			// Slow, or dead? If dead, the connection goes, so that the next exchange does
+			// not hang on it as well.
+			s.link.suspect()
+		}
+		return 0, nil, fmt.Errorf("p2p: %s did not answer in time: %w", p.to.Authority, cause)
 	}
 	if reasonOf(err) != 0 {
 		return 0, nil, err
 	}
-	return 0, nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, p.who, err)
+	return 0, nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, p.to.Authority, err)
 }
 
 func (p *pool) refused(body []byte) error {
 	if len(body) != 1 {
 		return refuse(RefusedMalformed, "a refusal of %d bytes, want 1", len(body))
 	}
-	return &RefusedError{By: p.who, Reason: Refusal(body[0])}
+	return &RefusedError{By: p.to.Authority, Reason: Refusal(body[0])}
 }
 
 // roundTrip writes one frame and reads one. The stream is reset when ctx ends,
@@ -125,7 +139,7 @@ func roundTrip(ctx context.Context, s network.Stream, frame []byte, maxReply int
 	return h.kind, body, nil
 }
 
-func (p *pool) take(ctx context.Context) (network.Stream, error) {
+func (p *pool) take(ctx context.Context) (*observed, error) {
 	p.mu.Lock()
 	for len(p.idle) > 0 {
 		s := p.idle[len(p.idle)-1]
@@ -139,12 +153,12 @@ func (p *pool) take(ctx context.Context) (network.Stream, error) {
 	closed := p.closed
 	p.mu.Unlock()
 	if closed {
-		return nil, fmt.Errorf("%w: %s", ErrClosed, p.who)
+		return nil, fmt.Errorf("%w: %s", ErrClosed, p.to.Authority)
 	}
 	return p.open(ctx)
 }
 
-func (p *pool) put(s network.Stream) {
+func (p *pool) put(s *observed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

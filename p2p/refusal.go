@@ -37,6 +37,8 @@ const (
 	RefusedSlow                             // a message that took too long to arrive
 	RefusedUnavailable                      // nobody here to take it: starting or stopping
 	RefusedVote                             // an answer that says yes to another term than asked
+	RefusedTransferRate                     // leadership handed over more often than a peer may
+	RefusedTermRate                         // our term unsettled more often than a peer may
 	numRefusals
 )
 
@@ -61,6 +63,8 @@ var refusalNames = [numRefusals]string{
 	RefusedSlow:          "slow",
 	RefusedUnavailable:   "unavailable",
 	RefusedVote:          "vote",
+	RefusedTransferRate:  "transfer-too-often",
+	RefusedTermRate:      "term-too-often",
 }
 
 // String returns the stable kebab-case name, as in [Host.Refused].

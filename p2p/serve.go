@@ -40,7 +40,7 @@ func (h *Host) serve(name string, svc service) {
 			}
 			defer svc.leave()
 		}
-		h.serveStream(s, svc)
+		h.serveStream(&observed{s, h.links.of(s.Conn())}, svc)
 	})
 }
 

@@ -5,25 +5,25 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/multiformats/go-multiaddr"
 )
 
 // PeerStatus is what a person asks about one member: is it there, and if not, why.
 type PeerStatus struct {
 	Member
-	Self      bool
+	Self bool
+	// Connected says that its node has shown life within the last few seconds.
 	Connected bool
 	// Remote is the address at the other end of the connection.
 	Remote multiaddr.Multiaddr
 	// Transport is "tcp" or "quic", empty when not connected.
 	Transport string
-	// Since is when the connection was made.
+	// Since is when that connection was made.
 	Since time.Time
 	// RoundTrip is the smoothed time of Raft's heartbeats, which involve no disk;
 	// zero when there were none.
 	RoundTrip time.Duration
-	// Problem is why the last attempt to connect failed.
+	// Problem is why the last attempt to connect failed, or that nothing is heard.
 	Problem string
 }
 
@@ -33,21 +33,24 @@ func (h *Host) Peers() []PeerStatus {
 	out := make([]PeerStatus, 0, len(members))
 	for _, m := range members {
 		st := PeerStatus{Member: m, Self: m.Peer == h.host.ID()}
-		if conns := h.host.Network().ConnsToPeer(m.Peer); len(conns) > 0 {
+		l := h.links.best(m.Peer)
+		if l != nil && h.lives(l) {
 			st.Connected = true
-			st.Remote = conns[0].RemoteMultiaddr()
+			st.Remote = l.conn.RemoteMultiaddr()
+			st.Since = l.opened
 			st.Transport = "tcp"
 			if isQUIC(st.Remote) {
 				st.Transport = "quic"
 			}
 			st.RoundTrip = h.host.Peerstore().LatencyEWMA(m.Peer)
+		} else if l != nil {
+			st.Problem = fmt.Sprintf("nothing heard for %v", l.quiet().Round(100*time.Millisecond))
 		}
 		h.mu.Lock()
 		r := h.remotes[m.Peer]
 		h.mu.Unlock()
 		if r != nil {
 			r.mu.Lock()
-			st.Since = r.since
 			if r.dialErr != nil {
 				st.Problem = r.dialErr.Error()
 			}
@@ -59,6 +62,7 @@ func (h *Host) Peers() []PeerStatus {
 }
 
 // AwaitConnected returns once there is a connection with the member, or ctx ends.
+// For a moment after a member's end, it may still be the old one.
 func (h *Host) AwaitConnected(ctx context.Context, authority string) error {
 	return h.awaitConnection(ctx, authority, true)
 }
@@ -84,7 +88,7 @@ func (h *Host) awaitConnection(ctx context.Context, authority string, want bool)
 			}
 			return fmt.Errorf("%w: authority %q", ErrNotMember, authority)
 		}
-		if (h.host.Network().Connectedness(m.Peer) == network.Connected) == want {
+		if h.connectedWith(m.Peer) == want {
 			return nil
 		}
 		select {

@@ -48,12 +48,29 @@ var ErrSnapshot = errors.New("p2p: snapshots do not travel over Raft: the log is
 type RaftConfig struct {
 	// Term returns the term that this node vouches for: Raft's current term, or a
 	// higher one that it learnt in a way that it trusts, such as a certified
-	// checkpoint. Messages more than [MaxTermJump] above it are refused. Required;
-	// called for each message, from any goroutine; it may return 0 until Raft runs.
+	// checkpoint. Required; called for each message, from any goroutine; it may
+	// return 0 until Raft runs.
 	Term func() uint64
+	// Founded is when the network was founded, as its genesis says: the same on all
+	// nodes, since the highest plausible term grows from there. Zero means
+	// [DefaultFounded], which is right if it is zero everywhere.
+	Founded time.Time
+	// Now is the clock; nil means time.Now. A clock that is ahead lets a hostile
+	// peer raise this node's term above what the others find plausible, for as long
+	// as the clock is ahead.
+	Now func() time.Time
+	// Transfers is how often one peer may hand leadership to this node, and ask for
+	// its vote though a leader lives, because it was handed leadership. Zero means
+	// 2, and one in 10 s.
+	Transfers Rate
+	// TermRaises is how often one peer's messages may raise our term or end our
+	// leading. Honest peers need one for each election. Zero means 8, and one in a
+	// second or in a HeartbeatTimeout, whichever is shorter, but at most 8 in a
+	// second: [TermsPerSecond] of them would keep up with the highest plausible term.
+	TermRaises Rate
 	// Leader returns the leader that Raft follows, as raft.Raft's LeaderWithID
 	// does. Only the leader may ask for a transfer of leadership: without Leader,
-	// nobody may.
+	// nobody may, and TermRaises does not cover the end of our leading.
 	Leader func() (raft.ServerAddress, raft.ServerID)
 	// CheckEntry, if set, judges commands before Raft stores them; data is not to be
 	// kept or changed. It must be cheap, and the same on every node at every time:
@@ -66,6 +83,23 @@ type RaftConfig struct {
 	// HeartbeatTimeout is Raft's. Heartbeats and votes get this long or a second,
 	// whichever is more; entries ten seconds at least.
 	HeartbeatTimeout time.Duration
+}
+
+// withDefaults returns c with its zero fields filled in.
+func (c RaftConfig) withDefaults() RaftConfig {
+	if c.Founded.IsZero() {
+		c.Founded = DefaultFounded
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Transfers = c.Transfers.or(Rate{2, 10 * time.Second})
+	every := time.Second
+	if c.HeartbeatTimeout > 0 {
+		every = max(min(every, c.HeartbeatTimeout), minRaise)
+	}
+	c.TermRaises = c.TermRaises.or(Rate{8, every})
+	return c
 }
 
 var (
@@ -84,6 +118,7 @@ var (
 type Transport struct {
 	host *Host
 	cfg  RaftConfig
+	pace *pace
 
 	consumer  chan raft.RPC
 	heartbeat atomic.Pointer[func(raft.RPC)]
@@ -108,6 +143,7 @@ func (h *Host) Transport(cfg RaftConfig) *Transport {
 	if cfg.Term == nil {
 		panic("p2p: RaftConfig.Term is required")
 	}
+	cfg = cfg.withDefaults()
 	h.mu.Lock()
 	if h.handlers[heartbeatProtocol] {
 		h.mu.Unlock()
@@ -120,6 +156,7 @@ func (h *Host) Transport(cfg RaftConfig) *Transport {
 	t := &Transport{
 		host:      h,
 		cfg:       cfg,
+		pace:      newPace(cfg.Transfers, cfg.TermRaises),
 		consumer:  make(chan raft.RPC),
 		rpc:       max(cfg.HeartbeatTimeout, minRPCTimeout),
 		entries:   max(cfg.HeartbeatTimeout, minEntriesTimeout),
@@ -239,6 +276,9 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	if isHeartbeat(args) {
 		return t.request(heartbeatProtocol, id, target, t.rpc, args, args.Term, resp)
 	}
+	if err := t.awaitReturn(id); err != nil {
+		return err
+	}
 	part := *args
 	for {
 		frame, n, err := encodeAppendEntries(&part, t.host.cfg.MaxFrame)
@@ -254,6 +294,46 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 		last := part.Entries[n-1]
 		part.PrevLogEntry, part.PrevLogTerm, part.Entries = last.Index, last.Term, part.Entries[n:]
 	}
+}
+
+// leadingCheck is how often a leader that waits for a member looks whether it
+// still leads: Raft has no other way to tell.
+const leadingCheck = 50 * time.Millisecond
+
+// awaitReturn waits until there is a connection with a member, for as long as this
+// node leads and the member is one. Raft answers each failure by waiting longer,
+// up to 10 s (hashicorp/raft v1.7.3, replicateTo), which a member that is back
+// would then wait for its entries; heartbeats, which do fail, keep the count of
+// who is there.
+func (t *Transport) awaitReturn(id raft.ServerID) error {
+	tick := time.NewTicker(leadingCheck)
+	defer tick.Stop()
+	for {
+		t.host.mu.Lock()
+		changed := t.host.changed
+		t.host.mu.Unlock()
+		m, r, err := t.host.lookup(string(id))
+		if err != nil || t.host.connectedWith(m.Peer) || !t.leads() {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-r.done:
+		case <-t.ctx.Done():
+			return context.Cause(t.ctx)
+		}
+	}
+}
+
+// leads reports whether Raft says that this node leads.
+func (t *Transport) leads() bool {
+	if t.cfg.Leader == nil {
+		return false
+	}
+	_, id := t.cfg.Leader()
+	m, ok := t.host.roster.Load().byPeer[t.host.ID()]
+	return ok && string(id) == m.Authority
 }
 
 // RequestVote implements raft.Transport.
@@ -306,7 +386,7 @@ func (t *Transport) send(proto string, id raft.ServerID, target raft.ServerAddre
 		err = decodeReply(k, body, resp)
 	}
 	if err == nil {
-		err = t.filter().reply(m, term, resp)
+		err = t.judgeReply(m, term, resp)
 	}
 	if err != nil {
 		if reasonOf(err) != 0 {
@@ -320,9 +400,39 @@ func (t *Transport) send(proto string, id raft.ServerID, target raft.ServerAddre
 	return nil
 }
 
-// filter returns the filter for one message.
-func (t *Transport) filter() filter {
-	f := filter{term: t.cfg.Term(), checker: t.cfg.CheckEntry, knows: t.knows}
+// judge decides whether Raft gets a request: by what it says (P5), and by how often
+// its sender may unsettle us (P10). good is as in filter.request.
+func (t *Transport) judge(from Member, command any) (good int, err error) {
+	now := t.cfg.Now()
+	f := t.filter(now)
+	good, err = f.request(from, command)
+	if err != nil && reasonOf(err) != RefusedServer {
+		return 0, err
+	}
+	if err := t.pace.request(from, f, command, now); err != nil {
+		return 0, err
+	}
+	return good, err
+}
+
+// judgeReply does the same for an answer to a request of the given term.
+func (t *Transport) judgeReply(from Member, asked uint64, resp any) error {
+	now := t.cfg.Now()
+	f := t.filter(now)
+	term, err := f.reply(from, asked, resp)
+	if err != nil {
+		return err
+	}
+	return t.pace.reply(from, max(f.term, asked), term, now)
+}
+
+// filter returns the filter for one message. The term is read before the leader: a
+// leader that is known then is that of this term or of a later one.
+func (t *Transport) filter(now time.Time) filter {
+	f := filter{
+		term: t.cfg.Term(), highest: highestTerm(t.cfg.Founded, now), self: t.host.ID().String(),
+		checker: t.cfg.CheckEntry, knows: t.knows,
+	}
 	if t.cfg.Leader != nil {
 		addr, _ := t.cfg.Leader()
 		f.leader = string(addr)
@@ -358,7 +468,7 @@ func (t *Transport) answerControl(ctx context.Context, from Member, k kind, body
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.filter().request(from, command); err != nil {
+	if _, err := t.judge(from, command); err != nil {
 		return nil, err
 	}
 	c, appends := command.(*raft.AppendEntriesRequest)
@@ -381,7 +491,7 @@ func (t *Transport) answerEntries(ctx context.Context, from Member, k kind, body
 	if !ok {
 		return nil, refuse(RefusedKind, "a %T on the entries' stream", command)
 	}
-	good, unknown := t.filter().request(from, c)
+	good, unknown := t.judge(from, c)
 	if unknown != nil && reasonOf(unknown) != RefusedServer {
 		return nil, unknown
 	}

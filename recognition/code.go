@@ -48,9 +48,9 @@ func (j *judge) code(f *findings, c Code) (verdict, error) {
 		f.add(IssuerUnknown, nil, "No authority has registered a key with the id %s.", keyID(kid))
 		return v, nil
 	}
-	verifying := j.verify(f, c.Unverified, keys)
-	if len(verifying) == 0 {
-		return v, nil
+	verifying, err := j.verify(f, c.Unverified, keys)
+	if err != nil || len(verifying) == 0 {
+		return v, err
 	}
 	best, err := j.best(c, verifying)
 	if err != nil {
@@ -67,46 +67,74 @@ func (j *judge) code(f *findings, c Code) (verdict, error) {
 
 // verify tries every key once, and gives the registrations of those that made
 // the signature. Where none did, f says so.
-func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.IssuerKey) []*registration {
+func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.IssuerKey) ([]*registration, error) {
 	slices.SortStableFunc(keys, byRegion)
 	var (
 		verifying  []*registration
 		tried      = make(map[string]*healthcode.Verified, len(keys)) // by public key; nil: did not verify
-		unreadable *state.IssuerKey
-		unsuitable *state.IssuerKey
-		why        error
+		failed     []state.IssuerKey
+		unreadable []state.IssuerKey
+		why        error // the first failed key cannot have made the signature
 	)
 	for _, k := range keys {
 		v, known := tried[string(k.PublicKey)]
 		if !known {
 			public, err := j.keys.publicKey(k.PublicKey)
 			if err != nil {
-				if unreadable == nil {
-					unreadable = &k
-				}
+				unreadable = append(unreadable, k)
 				continue
 			}
-			if v, err = u.Verify(public); errors.Is(err, healthcode.ErrKeyUnsuitable) && unsuitable == nil {
-				unsuitable, why = &k, err
+			if v, err = u.Verify(public); len(failed) == 0 && errors.Is(err, healthcode.ErrKeyUnsuitable) {
+				why = err
 			}
 			tried[string(k.PublicKey)] = v
 		}
-		if v != nil {
-			verifying = append(verifying, &registration{key: k, verified: v})
+		if v == nil {
+			failed = append(failed, k)
+			continue
+		}
+		verifying = append(verifying, &registration{key: k, verified: v})
+	}
+	if len(verifying) > 0 {
+		return verifying, nil
+	}
+	if len(failed) == 0 {
+		return nil, j.allUnreadable(f, unreadable)
+	}
+	// A key that cannot be read changes nothing here: whoever likes may register
+	// one under another's key id, and forged codes are to stay refused.
+	if len(unreadable) > 0 {
+		k := unreadable[0]
+		f.add(KeyUnreadableElsewhere, at(k.RegisteredAt), "The key %s that %s registered cannot be read by this program, and is left out, since others with that id were tried.", keyID(k.KeyID), k.Region)
+	}
+	switch first, only := failed[0], len(failed) == 1; {
+	case only && why != nil:
+		f.add(KeyUnsuitable, at(first.RegisteredAt), "The key %s that %s registered cannot have made the signature: %s.", keyID(first.KeyID), first.Region, why)
+	case only:
+		f.add(SignatureInvalid, at(first.RegisteredAt), "The signature was not made by the key %s that %s registered.", keyID(first.KeyID), first.Region)
+	default:
+		f.add(SignatureInvalid, nil, "The signature was made by none of the %d keys that are registered with the id %s.", len(failed), keyID(u.KeyID()))
+	}
+	return nil, nil
+}
+
+// allUnreadable judges a code where no key with its key id can be read. Only a
+// key of an authority whose codes may be recognised here leaves the answer open.
+func (j *judge) allUnreadable(f *findings, keys []state.IssuerKey) error {
+	for _, k := range keys {
+		trusted, err := j.trusts(k.Region, statement.CodeKinds...) // the code's kind cannot be believed
+		if err != nil {
+			return err
+		}
+		if trusted {
+			f.add(KeyUnreadable, at(k.RegisteredAt), "The key %s that %s registered cannot be read by this program, so the signature cannot be checked.", keyID(k.KeyID), k.Region)
+			return nil
 		}
 	}
-	switch only := len(keys) == 1; {
-	case len(verifying) > 0:
-	case unreadable != nil:
-		f.add(KeyUnreadable, at(unreadable.RegisteredAt), "The key %s that %s registered cannot be read by this program, so the signature cannot be checked.", keyID(unreadable.KeyID), unreadable.Region)
-	case only && unsuitable != nil:
-		f.add(KeyUnsuitable, at(unsuitable.RegisteredAt), "The key %s that %s registered cannot have made the signature: %s.", keyID(unsuitable.KeyID), unsuitable.Region, why)
-	case only:
-		f.add(SignatureInvalid, at(keys[0].RegisteredAt), "The signature was not made by the key %s that %s registered.", keyID(keys[0].KeyID), keys[0].Region)
-	default:
-		f.add(SignatureInvalid, nil, "The signature was made by none of the %d keys that are registered with the id %s.", len(keys), keyID(u.KeyID()))
-	}
-	return verifying
+	k := keys[0]
+	f.add(KeyUnreadableElsewhere, at(k.RegisteredAt), "The key %s that %s registered cannot be read by this program, and %s does not recognise the codes of %s.", keyID(k.KeyID), k.Region, j.query.Region, k.Region)
+	f.add(IssuerUnknown, nil, "No authority whose codes %s recognises has registered a key with the id %s.", j.query.Region, keyID(k.KeyID))
+	return nil
 }
 
 // best judges the code under each registration and gives the one under which
@@ -141,21 +169,28 @@ func (j *judge) best(c Code, verifying []*registration) (*registration, error) {
 }
 
 // registration judges a code that a registered key verifies, in the order of judgement.
-func (j *judge) registration(r *registration, said []said) error {
+func (j *judge) registration(r *registration, said *said) error {
 	f, k, v := &r.findings, &r.key, r.verified
 	f.add(KeyRegistered, at(k.RegisteredAt), "%s has registered the key %s for %s.", k.Region, keyID(k.KeyID), kindsOf(k.Kinds))
 	if named, differs := otherRegion(v, k.Region); differs {
 		f.add(IssuerDiffers, at(k.RegisteredAt), "The code names %s as its issuer, but its key is %s's; the key decides.", named, k.Region)
 	}
-	if err := j.key(f, k, v); err != nil {
+	kind := statement.CodeKind(v.Kind())
+	same, err := j.registrations(k)
+	if err != nil {
 		return err
 	}
+	voices, err := j.voices(k, same, kind)
+	if err != nil {
+		return err
+	}
+	j.key(f, k, v, same, voices)
 	f.add(SignatureValid, nil, "The signature is good.")
 	j.time(f, v)
-	if err := j.revoked(f, k, said); err != nil {
+	if err := j.revoked(f, said, voices); err != nil {
 		return err
 	}
-	return j.recognised(f, k.Region, statement.CodeKind(v.Kind()))
+	return j.recognised(f, k.Region, kind)
 }
 
 // time judges what the code says of its own time (T1).

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -144,6 +145,24 @@ func forge(t testing.TB, seed string, issued, notBefore, expires time.Time) samp
 	}
 	s.text = "HC1:" + base45(compressed.Bytes())
 	return s
+}
+
+// alias is another encoding of the same key, which crypto/x509 parses as well:
+// an element more at the end of the outer SEQUENCE.
+func alias(t testing.TB, spki []byte) []byte {
+	t.Helper()
+	var outer asn1.RawValue
+	if _, err := asn1.Unmarshal(spki, &outer); err != nil {
+		t.Fatal(err)
+	}
+	der, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: slices.Concat(outer.Bytes, asn1.NullBytes)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x509.ParsePKIXPublicKey(der); err != nil {
+		t.Fatalf("the other encoding does not parse, so it proves nothing: %v", err)
+	}
+	return der
 }
 
 // base45 is RFC 9285.

@@ -212,11 +212,25 @@ func (b broken) IssuerKeysByPublicKey(spki []byte) ([]state.IssuerKey, error) {
 	return b.State.IssuerKeysByPublicKey(spki)
 }
 
-func (b broken) Revocations(h statement.RevocationHash) ([]state.RevocationEvent, error) {
+func (b broken) Revocations(h statement.RevocationHash, limit int) ([]state.RevocationEvent, bool, error) {
 	if b.at == "revocations" {
+		return nil, false, errBroken
+	}
+	return b.State.Revocations(h, limit)
+}
+
+func (b broken) RevocationsBy(h statement.RevocationHash, of statement.HashType, by statement.Region) ([]state.RevocationEvent, error) {
+	if b.at == "revocations by one" {
 		return nil, errBroken
 	}
-	return b.State.Revocations(h)
+	return b.State.RevocationsBy(h, of, by)
+}
+
+func (b broken) RevocationReason(e state.RevocationEvent) (string, error) {
+	if b.at == "reason" {
+		return "", errBroken
+	}
+	return b.State.RevocationReason(e)
 }
 
 func (b broken) Recognition(grantor, grantee statement.Region) (state.Recognition, bool, error) {
@@ -238,10 +252,14 @@ func TestBrokenState(t *testing.T) {
 	s := realCode(t, "AT/2DCode/raw/1.json")
 	n := found(t, "AT", "DE")
 	n.must("AT", s.register(), nil)
+	hash := s.hash(t, statement.HashUCI)
+	for range 33 { // more than is looked at of what anybody said
+		n.must("AT", &statement.Revoke{Batch: statement.NewBatch(statement.HashUCI, hash, statement.MaxTime, "issued in error")}, hash)
+	}
 	n.must("AT", &statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "FR", Scheme: "default", Level: "high", From: 1, Lookback: 14}}, nil)
 	at := time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
 	q := recognition.Query{Region: "DE", At: at, Itinerary: []recognition.Stay{{Area: "FR", From: at.Add(-time.Hour), To: at}}}
-	for _, where := range []string{"kid", "public key", "revocations", "recognition", "authority", "risk areas"} {
+	for _, where := range []string{"kid", "public key", "revocations", "revocations by one", "reason", "recognition", "authority", "risk areas"} {
 		got, err := recognition.Decide([]recognition.Code{s.code()}, q, broken{n.view(), where})
 		if !errors.Is(err, errBroken) || got.Decision != "" {
 			t.Errorf("%s: %q, %v", where, got.Decision, err)

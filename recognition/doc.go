@@ -40,17 +40,23 @@
 //	    code's region, whatever the code says of itself. So an authority that
 //	    registers another's key vouches for that key's codes as its own.
 //	W2  A revocation counts from the registration's region, from the region that
-//	    checks, and from one that it recognises which has registered the same public
-//	    key: a code that its maker revoked stays revoked under a copy of the key.
-//	W3  A key is compromised if its own region says so of any registration of the
-//	    same public key, or if the region that checks, or one that it recognises,
-//	    says so of its own registration of it.
+//	    checks, and from one that registered the same public key earlier, if the
+//	    region that checks recognises its codes of that kind at the time asked about:
+//	    a code that its maker revoked stays revoked under a copy of the key. Never
+//	    the other way round: who copies a key has no word on its owner's codes.
+//	W3  The word of the same regions counts on the key being compromised, of
+//	    whichever registration of the same public key they say it. Which of two
+//	    regions registered a key earlier, their first registrations of it say.
 //	W4  A risk area counts if declared by the region that checks, by an authority
 //	    whose territory the area is in, or, for a stay in nobody's territory, by an
 //	    authority that the checking region recognises.
 //	    What an authority says of a finer area replaces, in the same scheme and for
 //	    the time that it says it of, what it says of the areas around it.
 //	W5  A region recognises its own codes without a grant.
+//	W6  A key is read in one encoding only, that of crypto/x509, so that what is
+//	    said of it is found. One that cannot be read leaves the answer open only if
+//	    no key with the code's key id can be read, and only if it is of the region
+//	    that checks, or of one that it recognises at the time asked about.
 //
 // # Time
 //

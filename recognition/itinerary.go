@@ -126,7 +126,7 @@ func (j *judge) counts(authority statement.Region, area, place statement.Area) (
 			return false, err
 		}
 	}
-	return j.trusts(authority)
+	return j.trusts(authority, statement.CodeKinds...) // of whichever kind: areas have none
 }
 
 // riskAreas reads everyone's word on exactly one area.

@@ -2,7 +2,6 @@ package recognition
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"concordat/healthcode"
@@ -12,7 +11,7 @@ import (
 
 // key judges whether a key was good for a code of this kind when the code was
 // issued (T2).
-func (j *judge) key(f *findings, k *state.IssuerKey, v *healthcode.Verified) error {
+func (j *judge) key(f *findings, k *state.IssuerKey, v *healthcode.Verified, same []state.IssuerKey, voices voices) {
 	if kind := statement.CodeKind(v.Kind()); !covers(k.Kinds, kind) {
 		f.add(KeyNotForKind, at(k.RegisteredAt), "The key is registered for %s, and this is a %s code.", kindsOf(k.Kinds), kind)
 	}
@@ -24,7 +23,7 @@ func (j *judge) key(f *findings, k *state.IssuerKey, v *healthcode.Verified) err
 	if k.RetiredAt != 0 {
 		issue.until(f, k.RetiredAt, KeyRetired, k.RetiredBy, fmt.Sprintf("%s retired the key as of %s", k.Region, k.RetiredAt))
 	}
-	return j.compromise(f, k, issue)
+	compromise(f, same, voices, issue)
 }
 
 // keyWindow judges the validity that was registered or, for its end, else the
@@ -58,29 +57,18 @@ func (j *judge) keyWindow(f *findings, k *state.IssuerKey, v *healthcode.Verifie
 	}
 }
 
-// compromise judges what is said of the key being in wrong hands: by its own
-// region, by the one that checks, and by those that it recognises (W3).
-func (j *judge) compromise(f *findings, k *state.IssuerKey, issue issueTime) error {
-	same, err := j.state.IssuerKeysByPublicKey(k.PublicKey)
-	if err != nil {
-		return fmt.Errorf("reading the registrations of the key %s: %w", k.Thumbprint, err)
-	}
-	slices.SortStableFunc(same, byRegion)
+// compromise judges what is said, of any registration of the key, of its being
+// in wrong hands (W3).
+func compromise(f *findings, same []state.IssuerKey, voices voices, issue issueTime) {
 	for _, o := range same {
 		if o.Status != state.Compromised {
 			continue
-		}
-		counts := o.Region == k.Region
-		if !counts {
-			if counts, err = j.trusts(o.Region); err != nil {
-				return err
-			}
 		}
 		// A code without a time of issue is spared if even now is early enough.
 		spared := o.SpareEarlier && issue.latest.Before(o.Since.Time())
 		said := fmt.Sprintf("declared the key compromised since %s", o.Since)
 		switch {
-		case !counts:
+		case !voices[o.Region]:
 			f.add(KeyCompromiseClaimed, at(o.ChangedAt), "%s, whose word does not count here, %s%s.", o.Region, said, because(o.Reason))
 		case spared:
 			f.add(KeyCompromisedLater, at(o.ChangedAt), "%s %s, and spares codes issued before, as this one was%s.", o.Region, said, because(o.Reason))
@@ -90,7 +78,6 @@ func (j *judge) compromise(f *findings, k *state.IssuerKey, issue issueTime) err
 			f.add(KeyCompromised, at(o.ChangedAt), "%s %s, which refuses all its codes%s.", o.Region, said, because(o.Reason))
 		}
 	}
-	return nil
 }
 
 // issueTime is when a code was issued: at latest if it is known, else at an

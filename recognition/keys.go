@@ -1,8 +1,10 @@
 package recognition
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"sync"
 	"time"
 )
@@ -27,10 +29,31 @@ func newKeyCache(n int) *keyCache {
 
 // publicKey parses a SubjectPublicKeyInfo.
 func (c *keyCache) publicKey(spki []byte) (crypto.PublicKey, error) {
+	parse := func() (crypto.PublicKey, error) { return parsePublicKey(spki) }
 	if c == nil {
-		return x509.ParsePKIXPublicKey(spki)
+		return parse()
 	}
-	return c.keys.get(spki, func() (crypto.PublicKey, error) { return x509.ParsePKIXPublicKey(spki) })
+	return c.keys.get(spki, parse)
+}
+
+// parsePublicKey reads a key in its one encoding only. What is said of a key
+// under one registration is found under another by its bytes (W2, W3), and
+// crypto/x509 takes more than one encoding of a key: with an element more at the
+// end of the outer SEQUENCE, say. In another encoding a key that its owner has
+// declared compromised would come back as one of which nothing is said.
+func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, err
+	}
+	canonical, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(canonical, spki) {
+		return nil, errors.New("the key is in another encoding than its own")
+	}
+	return key, nil
 }
 
 // certificate reads the window of a certificate.

@@ -100,6 +100,94 @@ func TestMoreAgainstNeverHelps(t *testing.T) {
 	})
 }
 
+// TestCopyHasNoWord: who has copied a key, or has not even done that, cannot
+// have its owner's codes refused, whatever it says, unless it is the one that
+// checks (W2, W3). The owner is who registered the key first.
+func TestCopyHasNoWord(t *testing.T) {
+	code := realCode(t, "AT/2DCode/raw/1.json")
+	regions := []statement.Region{"AT", "BG", "XC"}
+	at := time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(r *rapid.T) {
+		n := found(t, regions...)
+		registration := func(by string) *statement.RegisterKey {
+			k := code.register()
+			switch rapid.IntRange(0, 3).Draw(r, by+" registers with") {
+			case 1:
+				k.Certificate = nil
+			case 2: // a key id that the code does not name
+				k.KeyID, k.Certificate = []byte("other"), []byte("unreadable")
+			case 3:
+				k.PublicKey, k.Certificate = alias(t, k.PublicKey), nil
+			}
+			return k
+		}
+		revoke := func(by statement.Region, undo bool) {
+			of := rapid.SampledFrom(statement.HashTypes[:3]).Draw(r, "hash type")
+			attachment := code.hash(t, of)
+			b := statement.NewBatch(of, attachment, statement.MaxTime, "whatever")
+			if undo {
+				n.must(by, &statement.Reinstate{Batch: b}, attachment)
+				return
+			}
+			n.must(by, &statement.Revoke{Batch: b}, attachment)
+		}
+		compromise := func(by statement.Region) statement.Body {
+			return &statement.CompromiseKey{
+				Key:   registration("compromised, " + string(by)).Thumbprint(),
+				Since: statement.TimeOf(at), SpareEarlier: rapid.Bool().Draw(r, "spare earlier"),
+			}
+		}
+		// says is one thing that an authority may say; it need not be accepted.
+		says := func(by statement.Region) {
+			switch rapid.IntRange(0, 5).Draw(r, "says") {
+			case 0, 1:
+				n.say(by, registration(string(by)), nil)
+			case 2:
+				n.say(by, compromise(by), nil)
+			case 3:
+				n.say(by, &statement.RetireKey{Key: registration("retired, " + string(by)).Thumbprint(), At: 1}, nil)
+			case 4:
+				for range rapid.SampledFrom([]int{1, 2, 70}).Draw(r, "times") {
+					revoke(by, false)
+				}
+			case 5:
+				revoke(by, true)
+			}
+		}
+		n.must("AT", code.register(), nil)
+		n.must("BG", &statement.Grant{Terms: statement.Terms{Region: "AT"}}, nil)
+		n.must("BG", &statement.Grant{Terms: statement.Terms{Region: "XC"}}, nil)
+		for range rapid.IntRange(0, 6).Draw(r, "facts") {
+			says(rapid.SampledFrom(regions).Draw(r, "by"))
+		}
+		q := recognition.Query{Region: "BG", At: at}
+		codes := []recognition.Code{code.code()}
+		before := n.decide(codes, q)
+		for range rapid.IntRange(1, 6).Draw(r, "against") {
+			says("XC")
+		}
+		after := n.decide(codes, q)
+		if before.Decision == recognition.Recognized && before.Codes[0].Region == "AT" && after.Decision != recognition.Recognized {
+			r.Errorf("%s became %s\n%+v\n%+v", before.Decision, after.Decision, before.Reasons, after.Reasons)
+		}
+		for _, reason := range []string{recognition.Revoked, recognition.RevokedElsewhere, recognition.RevocationUndone} {
+			if told := count(after.Reasons, reason); told > 8 {
+				r.Errorf("%d reasons %s, at most 8", told, reason)
+			}
+		}
+	})
+}
+
+func count(reasons []recognition.Reason, name string) int {
+	n := 0
+	for _, r := range reasons {
+		if r.Name == name {
+			n++
+		}
+	}
+	return n
+}
+
 func (n *network) decide(codes []recognition.Code, q recognition.Query) recognition.Decision {
 	n.t.Helper()
 	d, err := recognition.Decide(codes, q, n.view())
@@ -119,9 +207,13 @@ func (l levels) Authority(r statement.Region) (state.Authority, bool, error) {
 }
 func (levels) IssuerKeysByKID([]byte) ([]state.IssuerKey, error)       { return nil, nil }
 func (levels) IssuerKeysByPublicKey([]byte) ([]state.IssuerKey, error) { return nil, nil }
-func (levels) Revocations(statement.RevocationHash) ([]state.RevocationEvent, error) {
+func (levels) Revocations(statement.RevocationHash, int) ([]state.RevocationEvent, bool, error) {
+	return nil, false, nil
+}
+func (levels) RevocationsBy(statement.RevocationHash, statement.HashType, statement.Region) ([]state.RevocationEvent, error) {
 	return nil, nil
 }
+func (levels) RevocationReason(state.RevocationEvent) (string, error) { return "", nil }
 func (levels) Recognition(_, _ statement.Region) (state.Recognition, bool, error) {
 	return state.Recognition{}, false, nil
 }

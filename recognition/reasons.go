@@ -3,48 +3,50 @@ package recognition
 // The stable names of reasons. They are part of the interface: a name is never
 // changed, nor given another meaning or effect.
 const (
-	CodeUnreadable        = "code-unreadable"
-	NoCode                = "no-code"
-	IssuerUnknown         = "issuer-unknown"
-	KeyUnreadable         = "key-unreadable"
-	KeyUnsuitable         = "key-unsuitable"
-	SignatureInvalid      = "signature-invalid"
-	KeyRegistered         = "key-registered"
-	AlsoRegistered        = "also-registered"
-	IssuerDiffers         = "issuer-differs"
-	KeyNotForKind         = "key-not-for-kind"
-	KeyNotYetValid        = "key-not-yet-valid"
-	KeyExpired            = "key-expired"
-	KeyRetired            = "key-retired"
-	KeyCompromised        = "key-compromised"
-	KeyCompromisedLater   = "key-compromised-later"
-	KeyCompromiseClaimed  = "key-compromise-claimed"
-	IssueTimeMissing      = "issue-time-missing"
-	CertificateUnreadable = "certificate-unreadable"
-	IssuedBeforeCert      = "issued-before-certificate"
-	OutlivesCertificate   = "outlives-certificate"
-	SignatureValid        = "signature-valid"
-	CodeNotYetValid       = "code-not-yet-valid"
-	CodeExpired           = "code-expired"
-	InTime                = "in-time"
-	Revoked               = "revoked"
-	RevokedElsewhere      = "revoked-elsewhere"
-	RevocationUndone      = "revocation-undone"
-	NotRevoked            = "not-revoked"
-	OwnRegion             = "own-region"
-	RecognitionGranted    = "recognition-granted"
-	RecognitionMissing    = "recognition-missing"
-	RecognitionWithdrawn  = "recognition-withdrawn"
-	RecognitionNotYet     = "recognition-not-yet"
-	RecognitionEnded      = "recognition-ended"
-	RecognitionNotForKind = "recognition-not-for-kind"
-	RecognitionSuspended  = "recognition-suspended"
-	SuspensionOutside     = "suspension-outside"
-	StayUnreadable        = "stay-unreadable"
-	RiskArea              = "risk-area"
-	RiskAreaNoted         = "risk-area-noted"
-	ItineraryClear        = "itinerary-clear"
-	KnowledgeStale        = "knowledge-stale"
+	CodeUnreadable         = "code-unreadable"
+	NoCode                 = "no-code"
+	IssuerUnknown          = "issuer-unknown"
+	KeyUnreadable          = "key-unreadable"
+	KeyUnreadableElsewhere = "key-unreadable-elsewhere"
+	KeyUnsuitable          = "key-unsuitable"
+	SignatureInvalid       = "signature-invalid"
+	KeyRegistered          = "key-registered"
+	AlsoRegistered         = "also-registered"
+	IssuerDiffers          = "issuer-differs"
+	KeyNotForKind          = "key-not-for-kind"
+	KeyNotYetValid         = "key-not-yet-valid"
+	KeyExpired             = "key-expired"
+	KeyRetired             = "key-retired"
+	KeyCompromised         = "key-compromised"
+	KeyCompromisedLater    = "key-compromised-later"
+	KeyCompromiseClaimed   = "key-compromise-claimed"
+	IssueTimeMissing       = "issue-time-missing"
+	CertificateUnreadable  = "certificate-unreadable"
+	IssuedBeforeCert       = "issued-before-certificate"
+	OutlivesCertificate    = "outlives-certificate"
+	SignatureValid         = "signature-valid"
+	CodeNotYetValid        = "code-not-yet-valid"
+	CodeExpired            = "code-expired"
+	InTime                 = "in-time"
+	Revoked                = "revoked"
+	RevokedElsewhere       = "revoked-elsewhere"
+	RevocationUndone       = "revocation-undone"
+	RevocationsLeftOut     = "revocations-left-out"
+	NotRevoked             = "not-revoked"
+	OwnRegion              = "own-region"
+	RecognitionGranted     = "recognition-granted"
+	RecognitionMissing     = "recognition-missing"
+	RecognitionWithdrawn   = "recognition-withdrawn"
+	RecognitionNotYet      = "recognition-not-yet"
+	RecognitionEnded       = "recognition-ended"
+	RecognitionNotForKind  = "recognition-not-for-kind"
+	RecognitionSuspended   = "recognition-suspended"
+	SuspensionOutside      = "suspension-outside"
+	StayUnreadable         = "stay-unreadable"
+	RiskArea               = "risk-area"
+	RiskAreaNoted          = "risk-area-noted"
+	ItineraryClear         = "itinerary-clear"
+	KnowledgeStale         = "knowledge-stale"
 )
 
 // Meaning is what a reason's name stands for.
@@ -63,8 +65,9 @@ var Reasons = []Meaning{
 	{CodeUnreadable, Against, true, "the text that was shown is not a health code, or a damaged one; `detail` names the fault"},
 	{NoCode, Unknown, false, "no code was shown, so there is nothing to recognise"},
 
-	{IssuerUnknown, Against, false, "no authority has registered a key with the key id that the code names, or it names none"},
-	{KeyUnreadable, Unknown, false, "a key with that key id is registered, and this program cannot read it"},
+	{IssuerUnknown, Against, false, "no authority has registered a key with the key id that the code names, or only keys that cannot be read, by authorities that the checking region does not recognise; or the code names none"},
+	{KeyUnreadable, Unknown, false, "the only keys with that key id are such as this program cannot read, and one is of the checking region or of one that it recognises"},
+	{KeyUnreadableElsewhere, Note, false, "a key with that key id cannot be read by this program, and does not count: its authority is not recognised, or other keys could be tried"},
 	{KeyRegistered, For, false, "the key that verifies the code is registered by the authority of the region named"},
 	{AlsoRegistered, Note, false, "another registration of a key that verifies the code was judged too, and was no better"},
 	{IssuerDiffers, Note, false, "the code names another region as its issuer than the one whose key verifies it; the key decides"},
@@ -75,7 +78,7 @@ var Reasons = []Meaning{
 	{KeyRetired, Against, false, "the code was issued after its authority retired the key"},
 	{KeyCompromised, Against, false, "the key is in wrong hands, and the code is not among those spared"},
 	{KeyCompromisedLater, Note, false, "the key is in wrong hands, but codes issued before that time are spared, and this is one"},
-	{KeyCompromiseClaimed, Note, false, "an authority whose word does not count here says that the key is in wrong hands"},
+	{KeyCompromiseClaimed, Note, false, "an authority whose word does not count here has registered the same key, and says that it is in wrong hands"},
 	{IssueTimeMissing, Unknown, false, "the code does not say when it was issued, and its key is good for some times only"},
 	{CertificateUnreadable, Unknown, false, "the key's end of validity stands only in its certificate, and this program cannot read that"},
 	{IssuedBeforeCert, Note, false, "the code was issued before its certificate begins; a fault of the issuer that is not held against the holder"},
@@ -89,9 +92,10 @@ var Reasons = []Meaning{
 	{CodeExpired, Against, true, "the code expired before the time asked about"},
 	{InTime, For, false, "the code counts at the time asked about, by its own word"},
 
-	{Revoked, Against, false, "the region of the code's key, the region that checks, or one that it recognises and that has registered the same key, has revoked the code"},
+	{Revoked, Against, false, "the region of the code's key, the region that checks, or one that it recognises for such codes and that registered the same key earlier, has revoked the code"},
 	{RevokedElsewhere, Note, false, "another authority, whose word does not count for this code, has revoked it"},
 	{RevocationUndone, Note, false, "the code was revoked and reinstated"},
+	{RevocationsLeftOut, Note, false, "more was said of the code's revocation than the answer tells: of each sort it has the newest, and of what does not count not all is looked at"},
 	{NotRevoked, For, false, "no revocation that counts names the code"},
 
 	{OwnRegion, For, false, "the code is the checking region's own, which needs no grant"},

@@ -98,7 +98,7 @@ func (s *scenario) code(d *datadriven.TestData) string {
 	return fmt.Sprintf("a %s code under key %s, issued %s, expires %s\n", r.Kind, r.Key, when(r.IssuedAt), when(r.ExpiresAt))
 }
 
-// say applies statements, one a line: `AUTHORITY verb …`.
+// say applies statements, one a line: `AUTHORITY verb …`, said again and again with times=N.
 func (s *scenario) say(input string) string {
 	var out strings.Builder
 	for line := range strings.Lines(input) {
@@ -109,13 +109,22 @@ func (s *scenario) say(input string) string {
 		if err != nil {
 			s.t.Fatalf("%q: %v", line, err)
 		}
-		body, attachment := s.statement(arguments{s.t, args})
+		a := arguments{s.t, args}
+		body, attachment := s.statement(a)
 		index, v, verdict := s.network.say(statement.Region(by), body, attachment)
 		if !verdict.Accepted() {
 			fmt.Fprintf(&out, "refused: %s\n", verdict.Name)
 			continue
 		}
 		st := v.Statement()
+		times := a.number("times", 1)
+		for range times - 1 {
+			s.network.must(statement.Region(by), body, attachment)
+		}
+		if times > 1 {
+			fmt.Fprintf(&out, "%d to ", index)
+			index += uint64(times) - 1
+		}
 		fmt.Fprintf(&out, "%d: %s\n", index, st.Words())
 	}
 	return out.String()
@@ -195,6 +204,9 @@ func (s *scenario) register(a arguments, c sample) *statement.RegisterKey {
 	}
 	if a.has("unreadable-key") {
 		r.PublicKey, r.Certificate = []byte("no key"), nil
+	}
+	if a.has("another-encoding") {
+		r.PublicKey, r.Certificate = alias(s.t, c.publicKey), nil
 	}
 	if a.has("certificate-of") { // the ledger does not hold a key against its certificate
 		r.Certificate = s.sample(a.text("certificate-of")).certificate

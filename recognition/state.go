@@ -19,8 +19,13 @@ type State interface {
 	// IssuerKeysByPublicKey gives every registration of a public key
 	// (SubjectPublicKeyInfo, DER), by whomever and under whichever key id.
 	IssuerKeysByPublicKey(spki []byte) ([]state.IssuerKey, error)
-	// Revocations gives everything said of a hash, of whichever type, by whomever.
-	Revocations(statement.RevocationHash) ([]state.RevocationEvent, error)
+	// Revocations gives what was said of a hash, of whichever type, by whomever:
+	// the first limit events, and whether there are more.
+	Revocations(h statement.RevocationHash, limit int) (events []state.RevocationEvent, more bool, err error)
+	// RevocationsBy gives everything that one authority said of a hash of a type, by index.
+	RevocationsBy(statement.RevocationHash, statement.HashType, statement.Region) ([]state.RevocationEvent, error)
+	// RevocationReason gives the reason that was given with an event.
+	RevocationReason(state.RevocationEvent) (string, error)
 	// Recognition gives how grantor's recognition of grantee stands; false if there never was one.
 	Recognition(grantor, grantee statement.Region) (state.Recognition, bool, error)
 	// RiskAreas gives every authority's word on exactly this area, in every scheme.
@@ -33,6 +38,8 @@ type judge struct {
 	query Query
 	keys  *keyCache
 
+	sameKey      map[string][]state.IssuerKey // by public key
+	reasons      map[uint64]string            // of revocations, by statement
 	recognitions map[statement.Region]recognition
 	authorities  map[statement.Region]bool
 	risks        map[statement.Area][]state.RiskArea
@@ -58,22 +65,6 @@ func (j *judge) recognition(of statement.Region) (recognition, error) {
 	}
 	j.recognitions[of] = recognition{r, ok}
 	return j.recognitions[of], nil
-}
-
-// trusts reports whether an authority's word about what is not its own counts
-// (W2, W3, W4): it is the verifying region, or that region recognises some kind of
-// its codes at the time asked about.
-func (j *judge) trusts(authority statement.Region) (bool, error) {
-	if authority == j.query.Region {
-		return true, nil
-	}
-	r, err := j.recognition(authority)
-	if err != nil {
-		return false, err
-	}
-	return r.exists && slices.ContainsFunc(statement.CodeKinds, func(k statement.CodeKind) bool {
-		return r.inForce(k, j.query.At)
-	}), nil
 }
 
 // inForce reports whether a recognition covers codes of a kind at a time.

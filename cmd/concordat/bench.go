@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -307,15 +306,18 @@ func printPoints(w io.Writer, points ...load.Point) error {
 			notes = append(notes, fmt.Sprintf("%d clients: measured for %.1f s only, the prepared statements ran out", p.Clients, p.Seconds))
 		}
 		if p.FirstError != "" {
-			notes = append(notes, fmt.Sprintf("%d clients: the first error was %s", p.Clients, clean(p.FirstError)))
+			notes = append(notes, fmt.Sprintf("%d clients: the first error was %s", p.Clients, p.FirstError))
 		}
 	}
 	if err := table(w, rows...); err != nil {
 		return err
 	}
 	if len(notes) > 0 {
-		_, err := fmt.Fprintln(w, strings.Join(notes, "\n"))
-		return err
+		p := &printer{w: w}
+		for _, n := range notes {
+			p.line("%s", n)
+		}
+		return p.err
 	}
 	return nil
 }

@@ -36,25 +36,11 @@ func explainDecision(w io.Writer, a client.CheckAnswer) error {
 		if r.Statement != nil {
 			rests = fmt.Sprintf(" [statement %d]", *r.Statement)
 		}
-		p.line("  %s %s%s: %s%s", signs[r.Effect], about, clean(name), clean(r.Message), rests)
+		p.line("  %s %s%s: %s%s", signs[r.Effect], about, name, r.Message, rests)
 	}
 	p.line("")
-	if p.err != nil {
-		return p.err
-	}
-	return asOf(w, a.AsOf)
-}
-
-// printer prints lines until one fails.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) line(format string, a ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", a...)
-	}
+	p.asOf(a.AsOf)
+	return p.err
 }
 
 // code says what a code is and what it says. Nothing is believed, and so
@@ -74,7 +60,7 @@ func (p *printer) code(i int, c recognition.CodeReport, several bool) {
 	}
 	p.line("%s: %s of %s (%s), key %s, issued %s, expires %s", what, c.Kind, c.Region, c.Format, keyInWords(c.Key), stamp(c.IssuedAt), stamp(c.ExpiresAt))
 	for _, f := range c.Fields {
-		p.line("    %s: %s", clean(f.Name), clean(f.Value))
+		p.line("    %s: %s", f.Name, f.Value)
 	}
 }
 
@@ -88,11 +74,17 @@ func keyInWords(kid string) string {
 }
 
 // asOf says what an answer knows.
-func asOf(w io.Writer, a client.AsOf) error {
+func (p *printer) asOf(a client.AsOf) {
 	root := a.Root
 	if root == "" {
 		root = "-"
 	}
-	_, err := fmt.Fprintf(w, "as of %d statements (root %s), knowledge %s old\n", a.Size, short(root), a.Age)
-	return err
+	p.line("as of %d statements (root %s), knowledge %s old", a.Size, short(root), a.Age)
+}
+
+// asOf prints what an answer knows, below it.
+func asOf(w io.Writer, a client.AsOf) error {
+	p := &printer{w: w}
+	p.asOf(a)
+	return p.err
 }

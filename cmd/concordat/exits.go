@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"concordat/client"
 	"concordat/client/authority"
@@ -34,9 +35,6 @@ func (u *usageError) Unwrap() error { return u.err }
 
 func usage(format string, a ...any) error { return &usageError{fmt.Errorf(format, a...)} }
 
-// errTampered: a node's answer contradicts what was signed.
-var errTampered = errors.New("the node's answer is not what was signed")
-
 // exits is the table from what went wrong to its name for programs, the exit
 // code, and what to do. A *client.Failure brings its own.
 var exits = []struct {
@@ -45,7 +43,7 @@ var exits = []struct {
 	code int
 	hint string
 }{
-	{errTampered, "tampered", client.ExitTampering, "keep the answer and ask another node: one of them does not tell the truth"},
+	{client.ErrTampered, "tampered", client.ExitTampering, "keep the answer and ask another node: one of them does not tell the truth"},
 	{authority.ErrExists, "directory-taken", client.ExitUsage, ""},
 	{authority.ErrPermissions, "key-permissions", client.ExitUsage, "private keys are for their owner alone"},
 	{authority.ErrPassphrase, "passphrase", client.ExitUsage, "give it in CONCORDAT_PASSPHRASE, or the path of a file with it in CONCORDAT_PASSPHRASE_FILE"},
@@ -58,13 +56,18 @@ var exits = []struct {
 	{genesis.ErrInvalid, "invalid-file", client.ExitUsage, ""},
 	{ledger.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
 	{ledger.ErrLocked, "directory-locked", client.ExitUsage, ""},
-	{ledger.ErrCorrupt, "ledger-corrupt", client.ExitTampering, "the ledger on this disk is not what was written to it: keep a copy, then replace the disk"},
-	{ledger.ErrBroken, "broken", client.ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: free the disk or replace it, then start it again"},
+	{ledger.ErrCorrupt, "ledger-corrupt", client.ExitTampering, "keep what you moved away until the cause is known, and leave data/raft where it is; if it comes again, the disk or the memory is bad"},
+	{ledger.ErrBroken, "broken", client.ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: make room on the disk, or repair it, then start the node again; nothing in data/ may be deleted"},
 	{consensus.ErrNotFounded, "not-founded", client.ExitUsage, "--found, on the first start only; if the node has run before, its data/ is lost or elsewhere"},
 	{consensus.ErrStateLost, "state-lost", client.ExitUsage, ""},
 	{consensus.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
+	{consensus.ErrLedgerAhead, "ledger-ahead", client.ExitUsage, "data/ledger and data/raft belong together, as one node wrote them: never restore raft's votes and log from a backup, nor delete one without the other"},
+	{consensus.ErrGap, "ledger-behind", client.ExitUsage, "data/ledger is older than raft's log: it was restored from too old a backup, or a part of it was lost"},
+	{consensus.ErrStorage, "broken", client.ExitUnreachable, "raft's storage on this node failed, and it has stopped: see to the disk (space, permissions, health), then start the node again"},
 	{node.ErrNotInNetwork, "not-in-network", client.ExitUsage, ""},
 	{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
+	{node.ErrListen, "cannot-listen", client.ExitUsage, "the address must be one of this machine's own: give it with --http or --listen"},
+	{syscall.EADDRINUSE, "port-in-use", client.ExitUsage, "stop what uses the port, or choose another with --http or --listen"},
 	{testnet.ErrNotAsTold, "not-as-told", client.ExitRefused, ""},
 	{load.ErrWrong, "wrong-answer", client.ExitTampering, "an answer or a ledger is not as it was promised: keep the nodes' directories and look into it"},
 	{statement.ErrInvalid, "invalid-statement", client.ExitUsage, ""},
@@ -116,10 +119,15 @@ func (t *terminal) fail(args []string, err error) int {
 		return o.code
 	}
 	f, code := explain(err)
-	if f.Name == "usage" || f.Name == "failed" {
-		t.say("concordat: %s", f.Message)
+	message := "concordat: " + f.Message
+	if f.Name != "usage" && f.Name != "failed" {
+		message = "concordat: " + f.Name + ": " + f.Message
+	}
+	var told *client.Failure
+	if errors.As(err, &told) {
+		t.say("%s", message) // a node's words are kept on one line
 	} else {
-		t.say("concordat: %s: %s", f.Name, f.Message)
+		t.sayLines(message)
 	}
 	if revision, ok := f.Detail["revision"].(float64); ok && revision > 0 {
 		t.say("  its subject stands at revision %.0f now; without --revision the next one is taken", revision)

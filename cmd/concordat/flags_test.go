@@ -106,20 +106,6 @@ func TestChooseKey(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"Müller, 医院":     "Müller, 医院",
-		"a\x1b[31mb":     `a\u001b[31mb`,
-		"a\nb\r\t":       `a\u000ab\u000d\u0009`,
-		"user\u202egpj":  `user\u202egpj`,
-		"bad \xff bytes": `bad \ufffd bytes`,
-	} {
-		if got := clean(in); got != want {
-			t.Errorf("%q is shown as %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestNearest(t *testing.T) {
 	for in, want := range map[string]string{
 		"chek.max_age": "check.max_age", "listn": "listen", "Profile": "profile", "limits.event": "limits.events",

@@ -122,7 +122,7 @@ Checks the document in every detail, and gives the network's id.`,
 				}
 				rows := [][]string{{"REGION", "ROLE", "NAME", "STATEMENT KEY", "ADDRESS"}}
 				for _, au := range doc.Authorities {
-					rows = append(rows, []string{string(au.ID), string(au.Role), clean(au.Name), au.Keys.Statement.String(), au.Addresses[0]})
+					rows = append(rows, []string{string(au.ID), string(au.Role), au.Name, au.Keys.Statement.String(), au.Addresses[0]})
 				}
 				return table(w, rows...)
 			})

@@ -73,7 +73,7 @@ func issuerTable(w io.Writer, keys []client.IssuerKey) error {
 		case k.RetiredAt != nil:
 			status += " at " + stamp(k.RetiredAt)
 		}
-		rows = append(rows, []string{k.ID[:min(16, len(k.ID))], k.KeyID, k.Region, status, k.Algorithm, orAll(k.Kinds), stamp(k.ValidFrom), stamp(k.ValidUntil), index(&k.Statement)})
+		rows = append(rows, []string{k.ID[:16], k.KeyID, k.Region, status, k.Algorithm, orAll(k.Kinds), stamp(k.ValidFrom), stamp(k.ValidUntil), index(&k.Statement)})
 	}
 	return table(w, rows...)
 }

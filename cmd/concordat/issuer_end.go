@@ -137,7 +137,7 @@ func chooseKey(id statement.Region, ref string, keys []client.IssuerKey) (statem
 	}
 	var names strings.Builder
 	for _, k := range found {
-		names.WriteString("\n  " + k.ID + "  " + k.Status + "  " + orAll(k.Kinds))
+		names.WriteString("\n  " + k.ID + "  " + clean(k.Status) + "  " + clean(orAll(k.Kinds)))
 	}
 	return statement.Thumbprint{}, usage("%q names %d keys of %s; give more digits of one:%s", ref, len(found), id, names.String())
 }

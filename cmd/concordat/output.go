@@ -8,7 +8,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -18,8 +17,25 @@ import (
 // to err, so that with --json standard output is one object and nothing else.
 type terminal struct {
 	in       io.Reader
-	out, err io.Writer
-	emitted  bool // an object is on standard output
+	out, err io.Writer // safe: nothing that is printed moves the cursor
+	emitted  bool      // an object is on standard output
+
+	// The streams themselves, for what must move the cursor: the progress bar,
+	// and clearing the screen. Nothing that comes from a node is written here.
+	rawOut, rawErr io.Writer
+}
+
+func newTerminal(in io.Reader, out, errs io.Writer) *terminal {
+	return &terminal{in: in, out: &safeWriter{w: out}, err: &safeWriter{w: errs}, rawOut: out, rawErr: errs}
+}
+
+// close writes what was left of a character cut short. A stream that is gone by now takes nothing more.
+func (t *terminal) close() {
+	for _, w := range []io.Writer{t.out, t.err} {
+		if s, ok := w.(*safeWriter); ok {
+			_ = s.Close()
+		}
+	}
 }
 
 // emit prints v as one JSON object on standard output where --json was given,
@@ -39,8 +55,20 @@ func asJSON(cmd *cobra.Command) bool {
 	return err == nil && yes // every command has the flag, from the root
 }
 
-// say prints progress and remarks for people, never on standard output.
-func (t *terminal) say(format string, a ...any) { fmt.Fprintf(t.err, format+"\n", a...) }
+// say prints a line of progress or a remark for people, never on standard
+// output. What is put into it stays on its line.
+func (t *terminal) say(format string, a ...any) { fmt.Fprintf(t.err, format+"\n", cleaned(a)...) }
+
+// sayLines prints this program's own text of several lines, those after the
+// first set in, so that none is taken for another message.
+func (t *terminal) sayLines(text string) {
+	for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if i > 0 && !strings.HasPrefix(line, " ") {
+			line = "  " + line
+		}
+		t.say("%s", line)
+	}
+}
 
 // isTerminal reports whether a person is at the other end of a stream.
 func isTerminal(stream any) bool {
@@ -48,29 +76,19 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// table prints rows in columns.
+// table prints rows in columns. What is in a cell stays there.
 func table(w io.Writer, rows ...[]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
-		if _, err := fmt.Fprintln(tw, strings.Join(r, "\t")); err != nil {
+		cells := make([]string, len(r))
+		for i, c := range r {
+			cells[i] = clean(c)
+		}
+		if _, err := fmt.Fprintln(tw, strings.Join(cells, "\t")); err != nil {
 			return err
 		}
 	}
 	return tw.Flush()
-}
-
-// clean makes foreign text safe to show: what would move the cursor, or turn
-// the direction of reading, is written as its number.
-func clean(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
-			fmt.Fprintf(&b, "\\u%04x", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
 
 // short cuts a hash to what people compare at a glance.

@@ -16,11 +16,11 @@ type progress interface {
 // newProgress shows a bar on a terminal, and lines elsewhere, where a bar would
 // only fill a file with control characters.
 func newProgress(t *terminal, total int64) progress {
-	if !isTerminal(t.err) {
+	if !isTerminal(t.rawErr) {
 		return lines{t}
 	}
 	return bar{t, progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(t.err),
+		progressbar.OptionSetWriter(t.rawErr),
 		progressbar.OptionSetDescription("hashes"),
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),

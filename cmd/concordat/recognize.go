@@ -145,24 +145,28 @@ A later grant begins anew.`,
 
 func newRecognizeList(t *terminal) *cobra.Command {
 	var k talk
+	var at moment
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List who recognises whom",
-		Long:  `  concordat recognize list --node http://127.0.0.1:8460`,
-		Args:  cobra.NoArgs,
+		Long: `  concordat recognize list --node http://127.0.0.1:8460
+  concordat recognize list --at 2021-06-01T12:00:00Z
+
+The terms are those that stand now; --at says what they come to at another time.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := k.client()
 			if err != nil {
 				return err
 			}
-			a, err := c.Recognitions(cmd.Context())
+			a, err := c.Recognitions(cmd.Context(), at.Time)
 			if err != nil {
 				return err
 			}
 			return t.emit(cmd, a, func(w io.Writer) error {
 				rows := [][]string{{"REGION", "RECOGNISES", "STATUS", "KINDS", "FROM", "UNTIL", "IN FORCE", "STATEMENT", "REASON"}}
 				for _, r := range a.Recognitions {
-					rows = append(rows, []string{r.Grantor, r.Grantee, r.Status, orAll(r.Kinds), stamp(r.From), stamp(r.Until), yesNo(r.InForce), index(&r.Statement), clean(whyOf(r))})
+					rows = append(rows, []string{r.Grantor, r.Grantee, r.Status, orAll(r.Kinds), stamp(r.From), stamp(r.Until), yesNo(r.InForce), index(&r.Statement), whyOf(r)})
 				}
 				if err := table(w, rows...); err != nil {
 					return err
@@ -172,6 +176,7 @@ func newRecognizeList(t *terminal) *cobra.Command {
 		},
 	}
 	k.flags(cmd)
+	cmd.Flags().Var(&at, "at", "the time at which a recognition is in force or not (default now)")
 	return cmd
 }
 

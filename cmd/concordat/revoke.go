@@ -226,6 +226,9 @@ func (r *revocation) latestExpiry(ctx context.Context, id statement.Region, args
 			if err != nil {
 				return time.Time{}, err
 			}
+			if a.More {
+				return time.Time{}, usage("--expires is missing, and too much was said of code %d to find it: give that of the revocation, or a later one", i+1)
+			}
 			for _, e := range a.Revocations {
 				if e.Authority != string(id) || e.HashType != string(h.Type) || e.Action != "revoked" {
 					continue

@@ -137,17 +137,21 @@ Stays before --at still count within the look-back.`,
 
 func newRiskList(t *terminal) *cobra.Command {
 	var k talk
+	var at moment
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List areas at risk, ended ones that still count included",
-		Long:  `  concordat risk list --node http://127.0.0.1:8460`,
-		Args:  cobra.NoArgs,
+		Long: `  concordat risk list --node http://127.0.0.1:8460
+  concordat risk list --at 2021-06-01T12:00:00Z
+
+The declarations are those that stand now; --at says which are in force at another time.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := k.client()
 			if err != nil {
 				return err
 			}
-			a, err := c.RiskAreas(cmd.Context())
+			a, err := c.RiskAreas(cmd.Context(), at.Time)
 			if err != nil {
 				return err
 			}
@@ -158,7 +162,7 @@ func newRiskList(t *terminal) *cobra.Command {
 					if r.Refuse {
 						effect = "refuses"
 					}
-					rows = append(rows, []string{r.Area, r.Authority, clean(r.Scheme), clean(r.Level), stamp(r.From), stamp(r.Until),
+					rows = append(rows, []string{r.Area, r.Authority, r.Scheme, r.Level, stamp(r.From), stamp(r.Until),
 						fmt.Sprintf("%d days", r.Lookback), effect, yesNo(r.InForce), index(&r.Statement)})
 				}
 				if err := table(w, rows...); err != nil {
@@ -169,6 +173,7 @@ func newRiskList(t *terminal) *cobra.Command {
 		},
 	}
 	k.flags(cmd)
+	cmd.Flags().Var(&at, "at", "the time at which a declaration is in force or not (default now)")
 	return cmd
 }
 

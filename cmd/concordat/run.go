@@ -14,12 +14,13 @@ var version = "development"
 
 // run runs one command and gives its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	t := &terminal{in: in, out: out, err: errs}
+	t := newTerminal(in, out, errs)
+	defer t.close()
 	root := newRoot(t)
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetOut(t.out)
+	root.SetErr(t.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return client.ExitDone

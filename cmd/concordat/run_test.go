@@ -41,7 +41,7 @@ func decision(word string) any {
 
 // TestExitCodes is the table that border systems script against.
 func TestExitCodes(t *testing.T) {
-	lie := map[string]any{"index": 1, "hash": strings.Repeat("0", 64), "raw": []byte("not it")}
+	lie := map[string]any{"index": 1, "hash": strings.Repeat("0", 64), "raw": []byte("not it"), "kind": "authority.admit", "authority": "XA", "state": "ordered"}
 	for _, test := range []struct {
 		name   string
 		status int

@@ -198,7 +198,7 @@ func remarkUnknownEnv(environ, known []string, t *terminal) {
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) {
-			t.say("remark: %s in the environment is no setting; the nearest is %s", clean(name), nearest(name, names))
+			t.say("remark: %s in the environment is no setting; the nearest is %s", name, nearest(name, names))
 		}
 	}
 }

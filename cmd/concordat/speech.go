@@ -142,7 +142,7 @@ func (s *speech) networkID(ctx context.Context, t *terminal, by *client.Author) 
 		if err != nil {
 			return statement.NetworkID{}, client.Fail(client.NotUnderstood, "status: %v", err)
 		}
-		t.say("network %s (%s): taken from the node's word; give --genesis to be sure of it", clean(status.NetworkName), short(status.Network))
+		t.say("network %s (%s): taken from the node's word; give --genesis to be sure of it", status.NetworkName, short(status.Network))
 		return id, nil
 	}
 	doc, err := readGenesis(path)
@@ -253,23 +253,25 @@ func (v *voice) submit(ctx context.Context, t *terminal, answer *said, body stat
 		return err
 	}
 	if sub.Note != "" {
-		t.say("remark: %s", clean(sub.Note))
+		t.say("remark: %s", sub.Note)
 	}
 	answer.Submitted = &sub
 	return nil
 }
 
-// A node that is busy is asked again a few times: the same bytes cannot be
-// entered twice. One that has no quorum has waited for it already.
+// A node that is busy is asked again for a while: the same bytes cannot be
+// entered twice. One that has no quorum has waited for it already, and so has
+// one that was busy for all the time that a submission may take.
 const (
-	sendTries = 5
+	sendFor   = 5 * time.Second
 	sendPause = time.Second
 )
 
 func (v *voice) send(ctx context.Context, raw, attachment []byte) (client.Submitted, error) {
-	for try := 1; ; try++ {
+	began := time.Now()
+	for {
 		sub, err := v.Client.Submit(ctx, raw, attachment, v.wait)
-		if err == nil || try == sendTries || !isNamed(err, client.Busy) {
+		if err == nil || time.Since(began) >= sendFor || !isNamed(err, client.Busy) {
 			return sub, err
 		}
 		select {
@@ -286,7 +288,11 @@ func (a *said) place() string {
 	case a.Submitted == nil:
 		return "not sent"
 	case a.Index == nil:
-		return fmt.Sprintf("%s: hash %s, promised by %s", a.State, a.Hash, clean(a.Promise))
+		by := ""
+		if p, err := client.ParsePromise(a.Promise); err == nil { // or the client would have refused it
+			by = fmt.Sprintf(", promised by %s at %s", p.Authority, stamp(&p.At))
+		}
+		return fmt.Sprintf("%s: hash %s%s", a.State, a.Hash, by)
 	case a.Known:
 		return fmt.Sprintf("%s as statement %d before: hash %s", a.State, *a.Index, a.Hash)
 	}

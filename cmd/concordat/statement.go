@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,8 @@ import (
 // vouches for the signature.
 type checkedStatement struct {
 	client.Statement
-	Signature string `json:"signature"` // verified against the key of the genesis, or of the node's word
+	Index     *uint64 `json:"index,omitempty"` // none while it is in no ledger
+	Signature string  `json:"signature"`       // verified against the key of the genesis, or of the node's word
 }
 
 func newStatement(t *terminal) *cobra.Command {
@@ -62,7 +64,10 @@ caught contradicting what was signed is exit code 4.`,
 			}
 			said := u.Statement()
 			s.Words = said.Words() // as this program reads the bytes, not as the node does
-			a := checkedStatement{s, voucher}
+			a := checkedStatement{Statement: s, Signature: voucher}
+			if s.State == client.Ordered || s.State == client.Final {
+				a.Index = &s.Index
+			}
 			return t.emit(cmd, a, func(w io.Writer) error { return printStatement(w, a) })
 		},
 	}
@@ -77,11 +82,11 @@ func agree(ref string, s client.Statement) (*statement.Unverified, error) {
 	sum := sha256.Sum256(s.Raw)
 	have := hex.EncodeToString(sum[:])
 	if have != s.Hash || len(ref) == 2*len(sum) && ref != have {
-		return nil, fmt.Errorf("%w: the bytes of statement %s hash to %s, and the node gives %s", errTampered, clean(ref), have, clean(s.Hash))
+		return nil, fmt.Errorf("%w: the bytes of statement %s hash to %s, and the node gives %s", client.ErrTampered, ref, have, s.Hash)
 	}
 	u, err := statement.Parse(s.Raw)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errTampered, err)
+		return nil, fmt.Errorf("%w: %w", client.ErrTampered, err)
 	}
 	st := u.Statement()
 	for _, f := range []struct{ what, node, signed string }{
@@ -91,7 +96,7 @@ func agree(ref string, s client.Statement) (*statement.Unverified, error) {
 		{"revision", fmt.Sprint(s.Revision), fmt.Sprint(st.Revision)},
 	} {
 		if f.node != f.signed {
-			return nil, fmt.Errorf("%w: its %s is %q, and the node says %q", errTampered, f.what, f.signed, f.node)
+			return nil, fmt.Errorf("%w: its %s is %q, and the node says %q", client.ErrTampered, f.what, f.signed, f.node)
 		}
 	}
 	return u, nil
@@ -108,11 +113,11 @@ func vouch(ctx context.Context, c *client.Client, genesisFile string, u *stateme
 			return "", err
 		}
 		if st.Network != doc.ID() {
-			return "", fmt.Errorf("%w: it was signed for network %s, and %s founds %s", errTampered, st.Network, genesisFile, doc.ID())
+			return "", fmt.Errorf("%w: it was signed for network %s, and %s founds %s", client.ErrTampered, st.Network, genesisFile, doc.ID())
 		}
 		a, ok := doc.Authority(st.Issuer)
 		if !ok {
-			return "", fmt.Errorf("%w: %s is no authority of the network in %s", errTampered, st.Issuer, genesisFile)
+			return "", fmt.Errorf("%w: %s is no authority of the network in %s", client.ErrTampered, st.Issuer, genesisFile)
 		}
 		key, voucher = a.Keys.Statement.Public(), "verified with the key in "+genesisFile
 	} else {
@@ -128,28 +133,34 @@ func vouch(ctx context.Context, c *client.Client, genesisFile string, u *stateme
 		}
 	}
 	if _, err := u.Verify(key); err != nil {
-		return "", fmt.Errorf("%w: %w", errTampered, err)
+		return "", fmt.Errorf("%w: %w", client.ErrTampered, err)
 	}
 	return voucher, nil
 }
 
 func printStatement(w io.Writer, a checkedStatement) error {
-	body, err := json.MarshalIndent(a.Body, "  ", "  ")
+	body, err := json.MarshalIndent(a.Body, "", "  ")
 	if err != nil {
 		return err
 	}
 	p := &printer{w: w}
-	p.line("%s\n", clean(a.Words))
-	p.line("index      %d (%s)", a.Index, a.State)
+	p.line("%s\n", a.Words)
+	p.line("index      %s (%s)", index(a.Index), a.State)
 	p.line("hash       %s", a.Hash)
 	p.line("kind       %s", a.Kind)
 	p.line("authority  %s", a.Authority)
-	p.line("subject    %s", clean(a.Subject))
+	p.line("subject    %s", a.Subject)
 	if a.Revision > 0 {
 		p.line("revision   %d", a.Revision)
 	}
 	p.line("issued     %s (by the signer's clock)", stamp(a.IssuedAt))
 	p.line("signature  %s", a.Signature)
-	p.line("\nas the node reads it:\n  %s", body)
+	if r := a.Refusal; r != nil {
+		p.line("refused    %s: %s", r.Name, r.Message)
+	}
+	p.line("\nas the node reads it:")
+	for line := range strings.SplitSeq(string(body), "\n") {
+		p.line("  %s", line)
+	}
 	return p.err
 }

@@ -73,8 +73,8 @@ func (k *talk) each() ([]*client.Client, error) {
 
 func watchStatus(cmd *cobra.Command, t *terminal, clients []*client.Client, every time.Duration) error {
 	for {
-		if isTerminal(t.out) && !asJSON(cmd) {
-			fmt.Fprint(t.out, "\x1b[H\x1b[2J") // home, and clear the screen
+		if isTerminal(t.rawOut) && !asJSON(cmd) {
+			fmt.Fprint(t.rawOut, "\x1b[H\x1b[2J") // home, and clear the screen
 		}
 		err := showStatus(cmd, t, clients)
 		var shown *outcome
@@ -131,7 +131,7 @@ func printStatus(w io.Writer, net network) error {
 	p := &printer{w: w}
 	for _, n := range net.Nodes {
 		if n.Status != nil {
-			p.line("network %s (%s)\n", clean(n.NetworkName), n.Network)
+			p.line("network %s (%s)\n", n.NetworkName, n.Network)
 			break
 		}
 	}
@@ -168,7 +168,7 @@ func printStatus(w io.Writer, net network) error {
 	}
 	for _, n := range net.Nodes {
 		if n.Error != nil {
-			p.line("\n%s: %s", n.Node, clean(n.Error.Message))
+			p.line("\n%s: %s", n.Node, n.Error.Message)
 			if n.Error.Hint != "" {
 				p.line("  hint: %s", n.Error.Hint)
 			}

@@ -117,8 +117,9 @@ func watchNodes(cmd *cobra.Command, t *terminal, net *testnet.Network) {
 				told[n.Region] = false
 			case !told[n.Region]:
 				told[n.Region] = true
-				t.say("%s has ended; its log ends with\n%s\nto start it again: concordat node run --dir %s --genesis %s --http %s",
-					n.Region, n.LogTail(5), n.Dir, net.Genesis, n.HTTP[len("http://"):])
+				t.say("%s has ended; its log ends with", n.Region)
+				t.sayLines(n.LogTail(5))
+				t.say("to start it again: concordat node run --dir %s --genesis %s --http %s", n.Dir, net.Genesis, n.HTTP[len("http://"):])
 			}
 		}
 	}

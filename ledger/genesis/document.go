@@ -35,7 +35,7 @@ var (
 type Document struct {
 	Format        string      `json:"format"`        // Format
 	Network       string      `json:"network"`       // the name: a-z, 0-9, "." and "-"; also the origin of the log
-	Created       string      `json:"created"`       // RFC 3339 in UTC with whole seconds; for people, nothing is judged by it
+	Created       string      `json:"created"`       // RFC 3339 in UTC with whole seconds; the age that bounds Raft's terms counts from here
 	ProtocolLevel uint64      `json:"protocolLevel"` // ProtocolLevel
 	Policy        Policy      `json:"policy"`        // how many votes carry what
 	Authorities   []Authority `json:"authorities"`   // in ascending order of id

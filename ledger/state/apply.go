@@ -3,6 +3,7 @@ package state
 import (
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"strings"
 
 	"concordat/ledger/statement"
@@ -98,9 +99,10 @@ func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Stateme
 	return unknownKey(au, s.KeyID()), nil
 }
 
-// speaker is the authority that speaks for a region; nil and the refusal if there is none.
+// speaker is the authority that speaks for a region; nil and the refusal if
+// there is none. The record is shared: it is not to be changed.
 func speaker(r Reader, issuer statement.Region) (*Authority, Verdict, error) {
-	au, err := load[Authority](r, authorityKey(issuer))
+	au, err := authorities.load(r, authorityKey(issuer))
 	if err != nil || au != nil {
 		return au, Verdict{}, err
 	}
@@ -118,7 +120,7 @@ func SigningKey(r Reader, issuer statement.Region, kid statement.KeyID) (ed25519
 	}
 	for _, k := range au.Keys {
 		if k.Use == Statements && k.Until == 0 && statement.KeyIDOf(k.Public) == kid {
-			return k.Public, Verdict{}, nil
+			return slices.Clone(k.Public), Verdict{}, nil
 		}
 	}
 	return nil, unknownKey(au, kid), nil

@@ -34,7 +34,7 @@ func FuzzRecord(f *testing.F) {
 			func() error { _, err := v.IssuerKeysByKID([]byte("the same")); return err },
 			func() error { _, err := v.Recognitions(); return err },
 			func() error { _, err := v.RiskAreasAll(); return err },
-			func() error { _, err := v.Revocations(testHash("h1")); return err },
+			func() error { _, _, err := v.Revocations(testHash("h1"), 100); return err },
 		} {
 			if err := ask(); err != nil && !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("want ErrCorrupt, got %v", err)

@@ -17,7 +17,11 @@ func (a *act) registerKey(b *statement.RegisterKey) ([]Write, Verdict, error) {
 			"%s registered key %s in statement %d, and it is %s", a.by, thumb, old.RegisteredAt, old.Status).
 			on(old.Revision, old.ChangedAt), nil
 	}
-	n, v, err := a.oneMoreKey(b.KeyID)
+	withKID, v, err := a.oneMoreKey(b.KeyID)
+	if err != nil || !v.Accepted() {
+		return nil, v, err
+	}
+	ofKey, v, err := a.oneMoreRegistration(b.PublicKey)
 	if err != nil || !v.Accepted() {
 		return nil, v, err
 	}
@@ -32,32 +36,15 @@ func (a *act) registerKey(b *statement.RegisterKey) ([]Write, Verdict, error) {
 	}
 	return []Write{
 		put(k),
-		put(n),
+		put(withKID),
+		put(ofKey),
 		{Key: registration(keyIDPrefix(b.KeyID), a.by, thumb), Value: present},
 		{Key: registration(publicKeyPrefix(b.PublicKey), a.by, thumb), Value: present},
 	}, Verdict{}, nil
 }
 
-// oneMoreKey is the count of the issuer's keys with the kid, once one more is
-// registered; the verdict says that it would be too many (ST12).
-func (a *act) oneMoreKey(kid []byte) (*keyCount, Verdict, error) {
-	n, err := load[keyCount](a.r, keyCountKey(a.by, kid))
-	if err != nil {
-		return nil, Verdict{}, err
-	}
-	if n == nil {
-		n = &keyCount{Region: a.by, KeyID: kid}
-	}
-	if n.Keys >= MaxKeysPerID {
-		return nil, refuse(TooManyKeys, "register the key with a kid of its own; retired and compromised keys count too",
-			"%s has registered %d keys with kid %x, at most %d", a.by, n.Keys, kid, MaxKeysPerID), nil
-	}
-	n.Keys++
-	return n, Verdict{}, nil
-}
-
 func (a *act) retireKey(b *statement.RetireKey) ([]Write, Verdict, error) {
-	k, v, err := a.ownKey(b.Key)
+	k, v, err := a.ownKey(b.Key, func(*IssuerKey) bool { return false })
 	if err != nil || !v.Accepted() {
 		return nil, v, err
 	}
@@ -71,7 +58,7 @@ func (a *act) retireKey(b *statement.RetireKey) ([]Write, Verdict, error) {
 }
 
 func (a *act) compromiseKey(b *statement.CompromiseKey) ([]Write, Verdict, error) {
-	k, v, err := a.ownKey(b.Key)
+	k, v, err := a.ownKey(b.Key, func(k *IssuerKey) bool { return stricter(k, b) })
 	if err != nil || !v.Accepted() {
 		return nil, v, err
 	}
@@ -79,8 +66,17 @@ func (a *act) compromiseKey(b *statement.CompromiseKey) ([]Write, Verdict, error
 	return a.changedKey(k), Verdict{}, nil
 }
 
-// ownKey is the issuer's key that the statement is to change; the verdict says why it may not.
-func (a *act) ownKey(t statement.Thumbprint) (*IssuerKey, Verdict, error) {
+// stricter reports whether b spares fewer codes than the compromise of k that
+// stands: it spares none any more, or only those issued before an earlier time.
+// So an authority that learns that a theft was worse than it thought can say
+// so, and nobody can take a compromise back.
+func stricter(k *IssuerKey, b *statement.CompromiseKey) bool {
+	return k.SpareEarlier && (!b.SpareEarlier || b.Since < k.Since)
+}
+
+// ownKey is the issuer's key that the statement is to change; the verdict says
+// why it may not. A compromised key changes only if mayChange says so (ST7).
+func (a *act) ownKey(t statement.Thumbprint, mayChange func(*IssuerKey) bool) (*IssuerKey, Verdict, error) {
 	k, err := load[IssuerKey](a.r, issuerKeyKey(a.by, t))
 	if err != nil {
 		return nil, Verdict{}, err
@@ -89,15 +85,19 @@ func (a *act) ownKey(t statement.Thumbprint) (*IssuerKey, Verdict, error) {
 		return nil, refuse(NotRegistered, "see the authority's issuer keys for their thumbprints; a key of another authority is for that one to change",
 			"%s has not registered key %s", a.by, t), nil
 	}
-	if k.Status == Compromised {
-		return nil, compromised(k), nil // ST7
+	if k.Status == Compromised && !mayChange(k) {
+		return nil, compromised(k), nil
 	}
 	return k, nextRevision(a.s, k.Revision, k.ChangedAt), nil
 }
 
 func compromised(k *IssuerKey) Verdict {
-	return refuse(KeyCompromised, "register another key; a compromise is final",
-		"statement %d declared key %s of %s compromised since %s", k.ChangedAt, k.Thumbprint, k.Region, moment(k.Since)).
+	spared := ", which spares no code"
+	if k.SpareEarlier {
+		spared = ", sparing what was issued earlier"
+	}
+	return refuse(KeyCompromised, "register another key; a compromise is final, and can only be made to spare fewer codes",
+		"statement %d declared key %s of %s compromised since %s%s", k.ChangedAt, k.Thumbprint, k.Region, moment(k.Since), spared).
 		on(k.Revision, k.ChangedAt)
 }
 

@@ -13,17 +13,19 @@ import (
 // The first byte of a key tells what is under it. Ids hold A-Z, 0-9 and "-"
 // only, names of schemes a-z, 0-9, "-" and ".", so a zero byte ends them.
 const (
-	tagNetwork     = 'n' // alone
-	tagAuthority   = 'a' // authority
-	tagIssuerKey   = 'i' // region 0 thumbprint(32)
-	tagByKeyID     = 'k' // length(1) kid region 0 thumbprint(32)
-	tagByPublicKey = 'p' // SHA-256 of SubjectPublicKeyInfo(32) region 0 thumbprint(32)
-	tagKeyCount    = 'c' // length(1) kid region
-	tagRecognition = 'g' // grantor 0 grantee
-	tagRisk        = 'd' // area 0 authority 0 scheme
-	tagRevocation  = 'r' // hash(16) type(1) authority index(8, big-endian)
-	tagBatch       = 'b' // index(8, big-endian)
-	tagTotals      = 't' // authority 0 type(1)
+	tagNetwork           = 'n' // alone
+	tagAuthority         = 'a' // authority
+	tagIssuerKey         = 'i' // region 0 thumbprint(32)
+	tagByKeyID           = 'k' // length(1) kid region 0 thumbprint(32)
+	tagByPublicKey       = 'p' // SHA-256 of SubjectPublicKeyInfo(32) region 0 thumbprint(32)
+	tagKeyCount          = 'c' // length(1) kid region
+	tagRegistrationCount = 'q' // SHA-256 of SubjectPublicKeyInfo(32) region
+	tagRecognition       = 'g' // grantor 0 grantee
+	tagRisk              = 'd' // area 0 authority 0 scheme
+	tagSchemeCount       = 's' // area 0 authority
+	tagRevocation        = 'r' // hash(16) type(1) authority 0 index(8, big-endian)
+	tagBatch             = 'b' // index(8, big-endian)
+	tagTotals            = 't' // authority 0 type(1)
 )
 
 func networkKey() []byte { return []byte{tagNetwork} }
@@ -50,6 +52,12 @@ func keyIDPrefix(kid []byte) []byte {
 func keyCountKey(region statement.Region, kid []byte) []byte {
 	k := append(make([]byte, 0, 2+len(kid)+len(region)), tagKeyCount, byte(len(kid)))
 	k = append(k, kid...)
+	return append(k, region...)
+}
+
+// registrationCountKey is where a region's registrations of one public key are counted.
+func registrationCountKey(region statement.Region, key [sha256.Size]byte) []byte {
+	k := append([]byte{tagRegistrationCount}, key[:]...)
 	return append(k, region...)
 }
 
@@ -94,6 +102,13 @@ func riskKey(area statement.Area, authority statement.Region, scheme string) []b
 	return append(k, scheme...)
 }
 
+// schemeCountKey is where the schemes are counted in which an authority speaks of an area.
+func schemeCountKey(area statement.Area, authority statement.Region) []byte {
+	k := append([]byte{tagSchemeCount}, area...)
+	k = append(k, 0)
+	return append(k, authority...)
+}
+
 func batchKey(index uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{tagBatch}, index)
 }
@@ -116,30 +131,42 @@ func RevocationPrefix(h statement.RevocationHash) []byte {
 	return append([]byte{tagRevocation}, h[:]...)
 }
 
-// appendRevocationKey appends the key of one event.
-func appendRevocationKey(to, hash []byte, t byte, authority statement.Region, index uint64) []byte {
+// appendRevocationsBy appends what begins the keys of all that an authority
+// said of a hash of a type. The zero byte ends the authority, so that what
+// CN-31 says is not among what CN says.
+func appendRevocationsBy(to, hash []byte, t byte, authority statement.Region) []byte {
 	to = append(to, tagRevocation)
 	to = append(to, hash...)
 	to = append(to, t)
 	to = append(to, authority...)
+	return append(to, 0)
+}
+
+// appendRevocationKey appends the key of one event.
+func appendRevocationKey(to, hash []byte, t byte, authority statement.Region, index uint64) []byte {
+	to = appendRevocationsBy(to, hash, t, authority)
 	return binary.BigEndian.AppendUint64(to, index)
 }
 
 func revocationKeySize(authority statement.Region) int {
-	return revocationPrefixSize + 1 + len(authority) + 8
+	return revocationPrefixSize + 1 + len(authority) + 1 + 8
 }
 
 // splitRevocationKey reads a key under RevocationPrefix.
 func splitRevocationKey(key []byte) (t statement.HashType, authority statement.Region, index uint64, err error) {
 	rest := key[revocationPrefixSize:]
-	if len(rest) < 1+8 {
-		return "", "", 0, fmt.Errorf("%w: revocation key has %d bytes, want at least %d", ErrCorrupt, len(key), revocationPrefixSize+9)
+	if len(rest) < 1+1+8 {
+		return "", "", 0, fmt.Errorf("%w: revocation key has %d bytes, want at least %d", ErrCorrupt, len(key), revocationPrefixSize+10)
 	}
 	n := int(rest[0])
 	if n < 1 || n > len(statement.HashTypes) {
 		return "", "", 0, fmt.Errorf("%w: revocation key has hash type %d, want 1 to %d", ErrCorrupt, n, len(statement.HashTypes))
 	}
-	authority = statement.Region(rest[1 : len(rest)-8])
+	end := len(rest) - 8 - 1
+	if rest[end] != 0 {
+		return "", "", 0, fmt.Errorf("%w: revocation key has byte %d after its authority, want 0", ErrCorrupt, rest[end])
+	}
+	authority = statement.Region(rest[1:end])
 	if err := authority.Validate(); err != nil {
 		return "", "", 0, fmt.Errorf("%w: revocation key: %v", ErrCorrupt, err)
 	}

@@ -18,14 +18,19 @@ type record[T any] interface {
 
 // load reads the record under key; nil if there is none.
 func load[T any, P record[T]](r Reader, key []byte) (*T, error) {
+	value, err := read(r, key)
+	if err != nil || value == nil {
+		return nil, err
+	}
+	return parse[T, P](key, value)
+}
+
+func read(r Reader, key []byte) ([]byte, error) {
 	value, err := r.Get(key)
 	if err != nil {
 		return nil, fmt.Errorf("reading key %x: %w", key, err)
 	}
-	if value == nil {
-		return nil, nil
-	}
-	return parse[T, P](key, value)
+	return value, nil
 }
 
 // parse reads the record that stands under key (ST9).
@@ -66,7 +71,6 @@ func put[T any, P record[T]](rec P) Write { return Write{Key: rec.key(), Value: 
 func (n *Network) key() []byte     { return networkKey() }
 func (a *Authority) key() []byte   { return authorityKey(a.ID) }
 func (k *IssuerKey) key() []byte   { return issuerKeyKey(k.Region, k.Thumbprint) }
-func (c *keyCount) key() []byte    { return keyCountKey(c.Region, c.KeyID) }
 func (g *Recognition) key() []byte { return recognitionKey(g.Grantor, g.Grantee) }
 func (a *RiskArea) key() []byte    { return riskKey(a.Area, a.Authority, a.Scheme) }
 
@@ -99,16 +103,6 @@ func (k *IssuerKey) check() error {
 		return fmt.Errorf("retired by no statement")
 	}
 	return k.Region.Validate()
-}
-
-func (c *keyCount) check() error {
-	if c.Keys < 1 || c.Keys > MaxKeysPerID {
-		return fmt.Errorf("%d keys with one kid, want 1 to %d", c.Keys, MaxKeysPerID)
-	}
-	if n := len(c.KeyID); n < 1 || n > statement.MaxKeyID {
-		return fmt.Errorf("kid of %d bytes, want 1 to %d", n, statement.MaxKeyID)
-	}
-	return c.Region.Validate()
 }
 
 func (g *Recognition) check() error {

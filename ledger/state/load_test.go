@@ -1,7 +1,9 @@
 package state
 
 import (
+	"crypto/sha256"
 	"errors"
+	"slices"
 	"testing"
 
 	"concordat/ledger/statement"
@@ -29,6 +31,22 @@ func TestRecordRules(t *testing.T) {
 	}
 	counted := func(change func(*keyCount)) Write {
 		c, err := load[keyCount](w.mem, keyCountKey("XA", []byte("the same")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(c)
+		return put(c)
+	}
+	times := func(change func(*registrationCount)) Write {
+		c, err := load[registrationCount](w.mem, registrationCountKey("XA", sha256.Sum256(issuerKeyFor("K1").PublicKey)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(c)
+		return put(c)
+	}
+	schemes := func(change func(*schemeCount)) Write {
+		c, err := load[schemeCount](w.mem, schemeCountKey("CN-31", "XA"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +82,13 @@ func TestRecordRules(t *testing.T) {
 		"count for no kid":         counted(func(c *keyCount) { c.KeyID = nil }),
 		"count for a long kid":     counted(func(c *keyCount) { c.KeyID = make([]byte, statement.MaxKeyID+1) }),
 		"count of nobody":          counted(func(c *keyCount) { c.Region = "xa" }),
+		"registered no times":      times(func(c *registrationCount) { c.Times = 0 }),
+		"registered too often":     times(func(c *registrationCount) { c.Times = MaxRegistrations + 1 }),
+		"registered by nobody":     times(func(c *registrationCount) { c.Region = "xa" }),
+		"count of no schemes":      schemes(func(c *schemeCount) { c.Schemes = 0 }),
+		"count of many schemes":    schemes(func(c *schemeCount) { c.Schemes = MaxSchemes + 1 }),
+		"schemes of nobody":        schemes(func(c *schemeCount) { c.Authority = "xa" }),
+		"schemes on no area":       schemes(func(c *schemeCount) { c.Area = "cn" }),
 		"status of recognition":    recognition(func(g *Recognition) { g.Status = "perhaps" }),
 		"revision of recognition":  recognition(func(g *Recognition) { g.Revision = 0 }),
 		"suspension of withdrawn":  recognition(func(g *Recognition) { g.Suspension = &Suspension{Reason: "x"} }),
@@ -78,6 +103,7 @@ func TestRecordRules(t *testing.T) {
 		"event of another's batch": {appendRevocationKey(nil, make([]byte, 16), 2, "XB", 5), encode(event{Expires: 100})},
 		"event of no type":         {appendRevocationKey(nil, make([]byte, 16), 9, "XA", 5), encode(event{Expires: 100})},
 		"event of nobody":          {appendRevocationKey(nil, make([]byte, 16), 2, "xa", 5), encode(event{Expires: 100})},
+		"event with no end of it":  {append(slices.Concat([]byte{tagRevocation}, make([]byte, 16), []byte{2}, []byte("XA1")), 0, 0, 0, 0, 0, 0, 0, 5), encode(event{Expires: 100})},
 		"event under a short key":  {[]byte("r123456789"), encode(event{Expires: 100})},
 		"index of no key":          {registration(keyIDPrefix([]byte("kid")), "XA", statement.Thumbprint{}), present},
 		"index under another kid":  {registration(keyIDPrefix([]byte("kid")), "XA", issuerKeyFor("K1").Thumbprint()), present},
@@ -98,7 +124,11 @@ func TestRecordRules(t *testing.T) {
 	}
 	h := testHash("h1")
 	w.mem.Put([]Write{{appendRevocationKey(nil, h[:], 1, "XA", 999), encode(event{Expires: 1})}})
-	if _, err := v.Revocations(h); !errors.Is(err, ErrCorrupt) {
+	events, _, err := v.Revocations(h, 1)
+	if err != nil || len(events) != 1 {
+		t.Fatal(events, err)
+	}
+	if _, err := v.RevocationReason(events[0]); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("event without its batch: want ErrCorrupt, got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -15,6 +16,7 @@ import (
 type model struct {
 	revision    map[string]uint64 // by subject
 	key         map[string]KeyStatus
+	spares      map[string]int           // of a compromised key: codes issued before this day; 0: none
 	withKID     map[statement.Region]int // keys; the model has one kid only
 	recognition map[string]RecognitionStatus
 	terms       map[string]string
@@ -29,7 +31,7 @@ const days = 12
 
 func newModel() *model {
 	return &model{
-		revision: map[string]uint64{}, key: map[string]KeyStatus{}, withKID: map[statement.Region]int{},
+		revision: map[string]uint64{}, key: map[string]KeyStatus{}, spares: map[string]int{}, withKID: map[statement.Region]int{},
 		recognition: map[string]RecognitionStatus{}, terms: map[string]string{}, suspension: map[string]string{},
 		standing: map[string]bool{}, today: map[string]string{}, days: map[string][days]string{}, revoked: map[string]bool{},
 	}
@@ -53,7 +55,7 @@ func (m *model) say(by statement.Region, revision uint64, body statement.Body, n
 	case *statement.RetireKey:
 		m.key[subject] = Retired
 	case *statement.CompromiseKey:
-		m.key[subject] = Compromised
+		m.key[subject], m.spares[subject] = Compromised, spares(b)
 	case *statement.Grant:
 		m.recognition[subject], m.terms[subject], m.suspension[subject] = Granted, fmt.Sprint(b.Terms), ""
 	case *statement.ChangeGrant:
@@ -83,6 +85,14 @@ func (m *model) say(by statement.Region, revision uint64, body statement.Body, n
 		}
 	}
 	return ""
+}
+
+// spares: codes issued before that day are spared by a compromise.
+func spares(b *statement.CompromiseKey) int {
+	if !b.SpareEarlier {
+		return 0
+	}
+	return int(b.Since)
 }
 
 // level: the newest word speaks of all days from its first on.
@@ -154,7 +164,9 @@ func (m *model) judge(by statement.Region, subject string, stale bool, body stat
 		case "":
 			return NotRegistered
 		case Compromised:
-			return KeyCompromised
+			if spares(b) >= m.spares[subject] {
+				return KeyCompromised
+			}
 		}
 		return conflict("")
 	case *statement.Grant:
@@ -250,7 +262,9 @@ func draw(t *rapid.T) (statement.Region, statement.Body, []string) {
 	case 1:
 		return by, &statement.RetireKey{Key: thumb(), At: 5}, nil
 	case 2:
-		return by, &statement.CompromiseKey{Key: thumb(), Since: 5}, nil
+		return by, &statement.CompromiseKey{
+			Key: thumb(), Since: statement.Time(rapid.IntRange(3, 6).Draw(t, "since")), SpareEarlier: rapid.Bool().Draw(t, "spare earlier"),
+		}, nil
 	case 3:
 		b, names := batch()
 		return by, &statement.Revoke{Batch: b}, names
@@ -337,6 +351,9 @@ func compare(t *rapid.T, w *world, m *model) {
 		for _, name := range someKeys {
 			b := issuerKeyFor(name)
 			k, ok, err := v.IssuerKey(by, b.Thumbprint())
+			if want := m.spares[b.Subject(by)]; spares(&statement.CompromiseKey{Since: k.Since, SpareEarlier: k.SpareEarlier}) != want {
+				t.Fatalf("key %s of %s spares codes before %d (%v), want %d", name, by, k.Since, k.SpareEarlier, want)
+			}
 			if want := m.key[b.Subject(by)]; err != nil || k.Status != want || ok != (want != "") {
 				t.Fatalf("key %s of %s is %q (%v), want %q", name, by, k.Status, err, want)
 			}
@@ -376,10 +393,11 @@ func compare(t *rapid.T, w *world, m *model) {
 	}
 	for _, name := range someHashes {
 		in := map[string]bool{}
-		events, err := v.Revocations(testHash(name))
-		if err != nil {
-			t.Fatal(err)
+		events, more, err := v.Revocations(testHash(name), 1000)
+		if err != nil || more {
+			t.Fatal(err, more)
 		}
+		byEach(t, v, name, events)
 		for i := range events {
 			e := &events[i]
 			who := fmt.Sprint(e.Authority, e.Type, name)
@@ -394,6 +412,30 @@ func compare(t *rapid.T, w *world, m *model) {
 					t.Fatalf("%s is revoked: %v, want %v", who, in[who], m.revoked[who])
 				}
 			}
+		}
+	}
+}
+
+// byEach asks for each authority's events apart, and for the first of all of
+// them: they are parts of the whole.
+func byEach(t *rapid.T, v View, name string, all []RevocationEvent) {
+	var parts []RevocationEvent
+	for _, of := range statement.HashTypes {
+		for _, by := range someRegions {
+			part, err := v.RevocationsBy(testHash(name), of, by)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts = append(parts, part...)
+		}
+	}
+	if !reflect.DeepEqual(parts, all) {
+		t.Fatalf("events of %s are %+v by each, %+v together", name, parts, all)
+	}
+	for limit := range len(all) + 2 {
+		first, more, err := v.Revocations(testHash(name), limit)
+		if err != nil || len(first) != min(limit, len(all)) || more != (limit < len(all)) {
+			t.Fatalf("the first %d of %d events of %s are %d, more %v (%v)", limit, len(all), name, len(first), more, err)
 		}
 	}
 }

@@ -118,22 +118,6 @@ type IssuerKey struct {
 	Revision     uint64               `cbor:"17,keyasint"`
 }
 
-// MaxKeysPerID bounds the keys that one authority may register with one kid,
-// whatever has become of them since. A check tries every key with the kid that
-// a code names, so without a bound one authority could make everybody's checks
-// of another's codes as slow as it likes, for good. An honest authority comes
-// nowhere near it: it has two keys with one kid by rare chance, or registers one
-// key with a few certificates.
-const MaxKeysPerID = 16
-
-// keyCount is how many keys a region has registered with one kid, so that
-// Apply learns it with one Get (ST2). It never falls, as no key is ever removed.
-type keyCount struct {
-	Region statement.Region `cbor:"1,keyasint"`
-	KeyID  []byte           `cbor:"2,keyasint"`
-	Keys   uint64           `cbor:"3,keyasint"`
-}
-
 // RecognitionStatus is how one region's recognition of another's codes stands.
 type RecognitionStatus string
 

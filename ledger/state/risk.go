@@ -9,8 +9,14 @@ func (a *act) declareRisk(b *statement.RiskLevel) ([]Write, Verdict, error) {
 	if err != nil {
 		return nil, Verdict{}, err
 	}
+	var first []Write // of the first word in this scheme
 	if area == nil {
 		area = &RiskArea{Authority: a.by, Area: b.Area, Scheme: b.Scheme}
+		n, v, err := a.oneMoreScheme(b.Area)
+		if err != nil || !v.Accepted() {
+			return nil, v, err
+		}
+		first = append(first, put(n))
 	}
 	if v := nextRevision(a.s, area.Revision, area.ChangedAt); !v.Accepted() {
 		return nil, v, nil
@@ -20,7 +26,7 @@ func (a *act) declareRisk(b *statement.RiskLevel) ([]Write, Verdict, error) {
 			"%s has %s at level %q in scheme %q since statement %d", a.by, b.Area, area.last().Level, b.Scheme, area.ChangedAt).
 			on(area.Revision, area.ChangedAt), nil
 	}
-	return a.setLevel(area, b), Verdict{}, nil
+	return append(first, a.setLevel(area, b)...), Verdict{}, nil
 }
 
 func (a *act) changeRisk(b *statement.RiskLevel) ([]Write, Verdict, error) {

@@ -169,9 +169,10 @@ func (s *script) rotate(id statement.Region) string {
 
 func (s *script) hash(d *datadriven.TestData) string {
 	name := d.CmdArgs[0].Key
-	events, err := View{s.world.mem}.Revocations(testHash(name))
-	if err != nil {
-		s.t.Fatal(err)
+	v := View{s.world.mem}
+	events, more, err := v.Revocations(testHash(name), 100)
+	if err != nil || more {
+		s.t.Fatal(err, more)
 	}
 	if len(events) == 0 {
 		return "nothing is said of it\n"
@@ -184,7 +185,11 @@ func (s *script) hash(d *datadriven.TestData) string {
 	h := testHash(name)
 	for i := range events {
 		e := &events[i]
-		out.WriteString(e.words(h[:]) + because(e.Reason))
+		reason, err := v.RevocationReason(*e)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out.WriteString(e.words(h[:]) + because(reason))
 		if e.UndoneBy != nil {
 			fmt.Fprintf(&out, ", undone by statement %d", *e.UndoneBy)
 		}

@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -179,6 +180,13 @@ func TestCorrupt(t *testing.T) {
 // few, and takes an entry of the index away: Dump sees each (ST12).
 func TestCountsAgree(t *testing.T) {
 	same := []byte("the same") // kid of story's keys: two of XA, one of XB
+	k1 := issuerKeyFor("K1")
+	times := func(region statement.Region, n uint64) Write {
+		return put(&registrationCount{Region: region, Key: sha256.Sum256(k1.PublicKey), Times: n})
+	}
+	schemes := func(area statement.Area, n uint64) Write {
+		return put(&schemeCount{Authority: "XA", Area: area, Schemes: n})
+	}
 	counted := func(region statement.Region, kid []byte, n uint64) Write {
 		return put(&keyCount{Region: region, KeyID: kid, Keys: n})
 	}
@@ -188,7 +196,16 @@ func TestCountsAgree(t *testing.T) {
 		"one too many":    counted("XB", same, 2),
 		"of no keys":      counted("XC", same, 1),
 		"of another kid":  counted("XA", []byte("another"), 2),
-		"index one short": {Key: registration(keyIDPrefix(same), "XA", issuerKeyFor("K1").Thumbprint())},
+		"index one short": {Key: registration(keyIDPrefix(same), "XA", k1.Thumbprint())},
+
+		"no count of a public key":   {Key: registrationCountKey("XA", sha256.Sum256(k1.PublicKey))},
+		"registered once too often":  times("XB", 2),
+		"registered by another":      times("XC", 1),
+		"public key one short":       {Key: registration(publicKeyPrefix(k1.PublicKey), "XA", k1.Thumbprint())},
+		"no count of schemes":        {Key: schemeCountKey("CN-31", "XA")},
+		"one scheme too many":        schemes("CN-31", 2),
+		"schemes on another area":    schemes("CN-32", 1),
+		"an area without its record": {Key: riskKey("CN-31", "XA", "default")},
 	} {
 		w := story(t)
 		dump(t, w.mem) // as it must be
@@ -210,6 +227,10 @@ func TestCorruptIsNoVerdict(t *testing.T) {
 		"the authority": {Write{authorityKey("XA"), empty}, grant},
 		"the grant":     {Write{recognitionKey("XA", "XB"), empty}, grant},
 		"the count":     {Write{keyCountKey("XA", []byte("the same")), empty}, issuerKeyFor("K3")},
+		"registrations": {Write{registrationCountKey("XA", sha256.Sum256(issuerKeyFor("K3").PublicKey)), empty}, issuerKeyFor("K3")},
+		"the schemes": {Write{schemeCountKey("CN-31", "XA"), empty}, &statement.DeclareRisk{
+			RiskLevel: statement.RiskLevel{Area: "CN-31", Scheme: "another", Level: "high", From: 1},
+		}},
 	} {
 		w := story(t)
 		s := w.sign("XA", w.next("XA", c.body), c.body, testKey("XA/statement"))
@@ -299,6 +320,48 @@ func TestKeysPerID(t *testing.T) {
 		if keys, err := (View{w.mem}).IssuerKeysByKID([]byte(kid)); err != nil || len(keys) != want {
 			t.Errorf("kid %q: %d keys (%v), want %d", kid, len(keys), err, want)
 		}
+	}
+}
+
+// TestRegistrations: one authority registers one public key so often, under
+// whichever kid and certificate, and another authority as often again.
+func TestRegistrations(t *testing.T) {
+	w := newWorld(t, "XA", "XB")
+	k := func(i int) *statement.RegisterKey {
+		return &statement.RegisterKey{PublicKey: []byte("one public key"), KeyID: fmt.Append(nil, "kid ", i), Certificate: fmt.Append(nil, "certificate ", i)}
+	}
+	for i := range MaxRegistrations {
+		w.must("XA", k(i), nil)
+	}
+	v := w.say("XA", k(MaxRegistrations), nil)
+	if v.Name != TooManyKeys || !strings.Contains(v.Message, "this public key 16 times") {
+		t.Errorf("registration %d of one public key: %s, want %s", MaxRegistrations+1, v, TooManyKeys)
+	}
+	w.must("XB", k(MaxRegistrations), nil)
+	w.must("XA", &statement.RegisterKey{PublicKey: []byte("another public key"), KeyID: []byte("kid 0")}, nil)
+	if keys, err := (View{w.mem}).IssuerKeysByPublicKey([]byte("one public key")); err != nil || len(keys) != MaxRegistrations+1 {
+		t.Errorf("%d registrations (%v), want %d", len(keys), err, MaxRegistrations+1)
+	}
+}
+
+// TestSchemes: one authority speaks of one area in so many schemes, lifted ones included.
+func TestSchemes(t *testing.T) {
+	w := newWorld(t, "XA", "XB")
+	declare := func(area statement.Area, scheme int) *statement.DeclareRisk {
+		return &statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: area, Scheme: fmt.Sprint("scheme-", scheme), Level: "high", From: 1}}
+	}
+	for i := range MaxSchemes {
+		w.must("XA", declare("CN-31", i), nil)
+	}
+	w.must("XA", &statement.LiftRisk{Area: "CN-31", Scheme: "scheme-0", At: 5}, nil)
+	if v := w.say("XA", declare("CN-31", MaxSchemes), nil); v.Name != TooManySchemes {
+		t.Errorf("scheme %d on one area: %s, want %s", MaxSchemes+1, v, TooManySchemes)
+	}
+	w.must("XA", declare("CN-31", 0), nil) // again, in one that there is
+	w.must("XA", declare("CN-31-01", MaxSchemes), nil)
+	w.must("XB", declare("CN-31", MaxSchemes), nil)
+	if areas, err := (View{w.mem}).RiskAreas("CN-31"); err != nil || len(areas) != MaxSchemes+1 {
+		t.Errorf("%d words on the area (%v), want %d", len(areas), err, MaxSchemes+1)
 	}
 }
 

@@ -57,6 +57,7 @@ const (
 	AlreadyRetired      = "already-retired"
 	KeyCompromised      = "key-compromised"
 	TooManyKeys         = "too-many-keys"
+	TooManySchemes      = "too-many-schemes"
 	SelfRecognition     = "self-recognition"
 	UnknownRegion       = "unknown-region"
 	AlreadyGranted      = "already-granted"
@@ -85,8 +86,9 @@ var Refusals = map[string]Refusal{
 	AlreadyRegistered:   {Conflict, "The authority has registered this key before."},
 	NotRegistered:       {Conflict, "The authority has not registered this key."},
 	AlreadyRetired:      {Conflict, "The key has been retired before."},
-	KeyCompromised:      {Conflict, "The key is compromised, which is final."},
-	TooManyKeys:         {Forbidden, "The authority has as many keys with this key id as one authority may have."},
+	KeyCompromised:      {Conflict, "The key is compromised, which is final; only a stricter compromise may follow."},
+	TooManyKeys:         {Forbidden, "The authority has as many keys with this key id, or as many registrations of this public key, as one may have."},
+	TooManySchemes:      {Forbidden, "The authority has spoken of this area in as many schemes as one authority may."},
 	SelfRecognition:     {Malformed, "A region recognises its own codes without a grant, and cannot withhold it."},
 	UnknownRegion:       {Malformed, "The region that the statement is about has no authority in this network."},
 	AlreadyGranted:      {Conflict, "The recognition stands; terms of one that stands are changed, not granted."},

@@ -15,7 +15,7 @@ type View struct{ Reader }
 
 // Network is the founding document in short. A state without it is corrupt.
 func (v View) Network() (Network, error) {
-	n, err := load[Network](v, networkKey())
+	n, err := networks.load(v, networkKey())
 	if err != nil {
 		return Network{}, err
 	}
@@ -119,81 +119,6 @@ func (v View) registrations(prefix []byte) ([]IssuerKey, error) {
 		out = append(out, *k)
 	}
 	return out, nil
-}
-
-// RevocationEvent is one thing that an authority said of a revocation hash.
-type RevocationEvent struct {
-	Type      statement.HashType
-	Authority statement.Region
-	Index     uint64 // of the statement
-	Undo      bool   // it took back what was said before
-	Expires   statement.Time
-	UndoneBy  *uint64 // index of the first later undo by the same authority for the same type
-	Reason    string
-}
-
-// InForce reports whether the event revokes at time t.
-func (e *RevocationEvent) InForce(t statement.Time) bool {
-	return !e.Undo && e.UndoneBy == nil && t < e.Expires
-}
-
-// Revocations is everything said of a hash, by type, authority and index. Most
-// hashes have none, and for those it costs one Scan of an absent prefix.
-func (v View) Revocations(h statement.RevocationHash) ([]RevocationEvent, error) {
-	prefix := RevocationPrefix(h)
-	var out []RevocationEvent
-	err := v.Scan(prefix, func(key, value []byte) (bool, error) {
-		e, err := parseEvent(key, value)
-		if err != nil {
-			return false, err
-		}
-		out = append(out, e)
-		return true, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading what is said of revocation hash %x: %w", h, err)
-	}
-	for i := range out {
-		e := &out[i]
-		b, err := e.batch(v)
-		if err != nil {
-			return nil, err
-		}
-		e.Reason = b.Reason
-		for j := i + 1; !e.Undo && j < len(out); j++ { // of one type and authority, in the order of the log
-			if u := &out[j]; u.Undo && u.Type == e.Type && u.Authority == e.Authority {
-				index := u.Index
-				e.UndoneBy = &index
-				break
-			}
-		}
-	}
-	return out, nil
-}
-
-// parseEvent reads what stands under a key that begins with a RevocationPrefix.
-func parseEvent(key, value []byte) (RevocationEvent, error) {
-	t, authority, index, err := splitRevocationKey(key)
-	if err != nil {
-		return RevocationEvent{}, err
-	}
-	var e event
-	if err := decode(fmt.Sprintf("revocation event of statement %d", index), value, &e); err != nil {
-		return RevocationEvent{}, err
-	}
-	return RevocationEvent{Type: t, Authority: authority, Index: index, Undo: e.Undo, Expires: e.Expires}, nil
-}
-
-// batch is the batch that the event came with.
-func (e *RevocationEvent) batch(r Reader) (*Batch, error) {
-	b, err := loadBatch(r, e.Index)
-	if err != nil {
-		return nil, err
-	}
-	if b == nil || b.Authority != e.Authority || b.HashType != e.Type || b.Undo != e.Undo || b.Expires != e.Expires {
-		return nil, fmt.Errorf("%w: a revocation event names statement %d, whose batch is missing or another", ErrCorrupt, e.Index)
-	}
-	return b, nil
 }
 
 // Batch is what the statement at index said with its batch of revocation hashes.

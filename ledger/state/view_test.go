@@ -103,6 +103,39 @@ func TestAuthorityRecord(t *testing.T) {
 	}
 }
 
+// TestRevocationsByOne: what one authority said of a hash is not mixed with
+// what one said whose id begins like its own, and costs nothing of theirs.
+func TestRevocationsByOne(t *testing.T) {
+	w := newWorld(t, "CN", "CN-31", "XA")
+	hash := attachmentOf([]string{"h"})
+	for _, by := range []statement.Region{"CN-31", "CN", "XA", "CN-31", "CN"} {
+		w.must(by, &statement.Revoke{Batch: statement.NewBatch(statement.HashUCI, hash, 100, "reason of "+string(by))}, hash)
+	}
+	w.must("CN", &statement.Reinstate{Batch: statement.NewBatch(statement.HashUCI, hash, 100, "again")}, hash)
+	w.must("CN", &statement.Revoke{Batch: statement.NewBatch(statement.HashSignature, hash, 100, "another type")}, hash)
+	v := View{w.mem}
+	for by, want := range map[statement.Region][]uint64{"CN": {1, 4, 5}, "CN-31": {0, 3}, "XA": {2}, "XB": nil} {
+		events, err := v.RevocationsBy(testHash("h"), statement.HashUCI, by)
+		var got []uint64
+		for _, e := range events {
+			got = append(got, e.Index)
+			if undone := e.UndoneBy != nil; undone != (by == "CN" && !e.Undo) {
+				t.Errorf("statement %d is undone: %v", e.Index, undone)
+			}
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: statements %v (%v), want %v", by, got, err, want)
+		}
+	}
+	events, more, err := v.Revocations(testHash("h"), 2)
+	if err != nil || !more || len(events) != 2 || events[0].Index != 6 || events[1].Index != 1 || events[1].UndoneBy != nil {
+		t.Errorf("the first two: %+v, more %v, %v", events, more, err)
+	}
+	if reason, err := v.RevocationReason(events[1]); err != nil || reason != "reason of CN" {
+		t.Errorf("reason %q, %v", reason, err)
+	}
+}
+
 // TestTotals counts hashes by authority and type.
 func TestTotals(t *testing.T) {
 	w := story(t)

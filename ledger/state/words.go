@@ -95,10 +95,6 @@ func (k *IssuerKey) words() string {
 	return b.String()
 }
 
-func (c *keyCount) words() string {
-	return fmt.Sprintf("%s has %s with kid %x", c.Region, count(c.Keys, "key", "keys"), c.KeyID)
-}
-
 func (g *Recognition) words() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "recognition of %s by %s: %s; terms %s%s%s, granted by statement %d", g.Grantee, g.Grantor, g.Status,

@@ -108,6 +108,7 @@ type RetireKey struct {
 // CompromiseKey says that a key is in wrong hands, for good. It refuses all
 // codes of the key, because whoever holds the key can back-date them, unless
 // SpareEarlier says in so many words that codes issued before Since stay good.
+// A further one may follow only if it spares fewer codes.
 type CompromiseKey struct {
 	Key          Thumbprint `cbor:"1,keyasint"`
 	Since        Time       `cbor:"2,keyasint"`
@@ -121,7 +122,7 @@ type Batch struct {
 	HashType HashType          `cbor:"1,keyasint"`
 	Count    uint64            `cbor:"2,keyasint"`
 	Digest   [sha256.Size]byte `cbor:"3,keyasint"` // SHA-256 of the attachment
-	Expires  Time              `cbor:"4,keyasint"` // after it the hashes count no longer and may be erased
+	Expires  Time              `cbor:"4,keyasint"` // from it on a revocation does not count (an undo still does), and its hashes may be erased
 	Reason   string            `cbor:"5,keyasint"`
 }
 

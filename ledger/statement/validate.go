@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -112,13 +113,22 @@ func (b *RegisterKey) Validate() error {
 	return errors.Join(checkKinds(b.Kinds), checkWindow(b.ValidFrom, b.ValidUntil))
 }
 
-// CheckKey checks that the key can be parsed and is the certificate's. It is
-// advice for the one who signs, not a rule of the ledger: whether a DER parser
-// takes a key may change from one version of a library to the next, and what
-// the ledger accepts must not.
+// CheckKey checks that the key can be parsed, is in the one encoding in which
+// checks read it, and is the certificate's. It is advice for the one who signs,
+// not a rule of the ledger: whether a DER parser takes a key may change from one
+// version of a library to the next, and what the ledger accepts must not.
 func (b *RegisterKey) CheckKey() error {
-	if _, err := x509.ParsePKIXPublicKey(b.PublicKey); err != nil {
+	key, err := x509.ParsePKIXPublicKey(b.PublicKey)
+	if err != nil {
 		return invalid("public key: %v", err)
+	}
+	canonical, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return invalid("public key: %v", err)
+	}
+	if !bytes.Equal(canonical, b.PublicKey) {
+		return invalid("public key has %d bytes in another encoding than the usual one of %d, and no check will read it; encode the key anew as a SubjectPublicKeyInfo in DER",
+			len(b.PublicKey), len(canonical))
 	}
 	if len(b.Certificate) == 0 {
 		return nil

@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,7 +125,10 @@ func TestCheckKey(t *testing.T) {
 	for name, bad := range map[string]statement.RegisterKey{
 		"key that does not parse":         with(good, func(b *statement.RegisterKey) { b.PublicKey = []byte("no key") }),
 		"certificate that does not parse": with(good, func(b *statement.RegisterKey) { b.Certificate = []byte("none") }),
-		"key of another certificate":      with(good, func(b *statement.RegisterKey) { b.PublicKey = other.RawSubjectPublicKeyInfo }),
+		"key in another encoding": with(good, func(b *statement.RegisterKey) {
+			b.PublicKey, b.Certificate = alias(t, one.RawSubjectPublicKeyInfo), nil
+		}),
+		"key of another certificate": with(good, func(b *statement.RegisterKey) { b.PublicKey = other.RawSubjectPublicKeyInfo }),
 	} {
 		if err := bad.CheckKey(); !errors.Is(err, statement.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -132,6 +137,21 @@ func TestCheckKey(t *testing.T) {
 	if good.Thumbprint() == (&statement.RegisterKey{PublicKey: good.PublicKey}).Thumbprint() {
 		t.Error("the thumbprint does not depend on the certificate")
 	}
+}
+
+// alias is another encoding of the same key, which crypto/x509 parses as well:
+// an element more at the end of the outer SEQUENCE.
+func alias(t *testing.T, spki []byte) []byte {
+	t.Helper()
+	var outer asn1.RawValue
+	_, err := asn1.Unmarshal(spki, &outer)
+	must(t, err)
+	der, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: slices.Concat(outer.Bytes, asn1.NullBytes)})
+	must(t, err)
+	if _, err := x509.ParsePKIXPublicKey(der); err != nil {
+		t.Fatalf("the other encoding does not parse, so it proves nothing: %v", err)
+	}
+	return der
 }
 
 func newCertificate(t *testing.T) *x509.Certificate {

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 
 	"concordat/client"
@@ -14,23 +15,35 @@ import (
 
 // check answers POST /v1/check.
 func (a *api) check(w http.ResponseWriter, r *http.Request) error {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+	if !saysJSON(r.Header.Get("Content-Type")) {
 		return client.Fail(client.WrongContentType, "a check is application/json")
+	}
+	// The body comes first: a client that sends slowly takes a connection, and
+	// none of the room for checks.
+	var q client.Check
+	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, a.maxBody), &q); err != nil {
+		return err
 	}
 	if err := a.checks.enter(r.Context(), "checks"); err != nil {
 		return err
 	}
 	defer a.checks.leave()
-	var q client.Check
-	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, a.maxBody), &q); err != nil {
-		return err
-	}
 	answer, err := a.node.Check(r.Context(), q)
 	if err != nil {
 		return err
 	}
 	a.metrics.decided(answer)
 	return reply(w, http.StatusOK, answer)
+}
+
+// saysJSON reports whether a body may be read as JSON: it says so, or nothing,
+// or what curl and many libraries say of a body that they were told nothing of.
+func saysJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (t == "application/json" || t == "application/x-www-form-urlencoded")
 }
 
 // decodeStrictly reads one JSON object, with no field that is not known and
@@ -70,9 +83,20 @@ func whatIsWrong(err error) string {
 	case strings.HasPrefix(err.Error(), "parsing time"), strings.HasPrefix(err.Error(), "Time.UnmarshalJSON"):
 		return "a time is not RFC 3339 like 2021-06-01T12:00:00Z"
 	case strings.HasPrefix(err.Error(), "json: unknown field"):
-		return clip(strings.TrimPrefix(err.Error(), "json: "))
+		return unknownField(err)
 	case errors.Is(err, errMore):
 		return err.Error()
 	}
 	return "it cannot be read"
+}
+
+// fieldName is what a name in a request of ours looks like. Anything else may
+// be a code in the wrong place, and is not repeated.
+var fieldName = regexp.MustCompile(`^json: unknown field "([A-Za-z][A-Za-z0-9_-]{0,31})"$`)
+
+func unknownField(err error) string {
+	if m := fieldName.FindStringSubmatch(err.Error()); m != nil {
+		return "unknown field " + m[1]
+	}
+	return "unknown field"
 }

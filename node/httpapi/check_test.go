@@ -167,15 +167,20 @@ func TestCheckRefusesRequests(t *testing.T) {
 			if !strings.Contains(f.Message, c.says) || f.Hint == "" {
 				t.Errorf("it says %q (hint %q), want something of %q", f.Message, f.Hint, c.says)
 			}
-			if strings.Count(string(a.body), "SECRET") > 11 || len(a.body) > 1024 || c.name != "long unknown field" && strings.Contains(string(a.body), "SECRET") {
+			if len(a.body) > 1024 || strings.Contains(string(a.body), "SECRET") {
 				t.Errorf("the answer quotes the body: %s", a.body)
 			}
 		})
 	}
-	for _, kind := range []string{"", "text/plain", "application/cose", "multipart/form-data"} {
+	for _, kind := range []string{"text/plain", "application/cose", "multipart/form-data"} {
 		ask(t, http.MethodPost, "/v1/check", strings.NewReader(`{}`), "Content-Type", kind).failure(t, 415, client.WrongContentType)
 	}
-	ask(t, http.MethodPost, "/v1/check", strings.NewReader(`{"codes":["x"]}`), "Content-Type", "application/json; charset=utf-8")
+	for _, kind := range []string{"", "application/json; charset=utf-8", "application/x-www-form-urlencoded"} {
+		a := ask(t, http.MethodPost, "/v1/check", strings.NewReader(`{"codes":["x"]}`), "Content-Type", kind)
+		if a.status != http.StatusOK {
+			t.Errorf("a check as %q is answered %d: %s", kind, a.status, a.body)
+		}
+	}
 }
 
 // TestTruncatedBody: a connection that ends in the middle is the sender's fault, and told so.

@@ -105,6 +105,10 @@ func algorithm(spki []byte) string {
 	return "unsupported"
 }
 
+// maxRevocations bounds what is listed of one hash. Nobody honest says nearly
+// as much of a code, and anybody may say more.
+const maxRevocations = 1000
+
 // revocations answers GET /v1/revocations/{hash}?at=.
 func (a *api) revocations(w http.ResponseWriter, r *http.Request) error {
 	text := r.PathValue("hash")
@@ -120,12 +124,16 @@ func (a *api) revocations(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.listing(w, r, func(v *ledger.View) (any, error) {
-		events, err := v.State().Revocations(statement.RevocationHash(b))
+		events, more, err := v.State().Revocations(statement.RevocationHash(b), maxRevocations)
 		if err != nil {
 			return nil, err
 		}
-		out := client.Revocations{Hash: hex.EncodeToString(b), Revocations: make([]client.Revocation, len(events)), AsOf: a.node.AsOf(v)}
+		out := client.Revocations{Hash: hex.EncodeToString(b), More: more, Revocations: make([]client.Revocation, len(events)), AsOf: a.node.AsOf(v)}
 		for i, e := range events {
+			reason, err := v.State().RevocationReason(e)
+			if err != nil {
+				return nil, err
+			}
 			action := "revoked"
 			if e.Undo {
 				action = "reinstated"
@@ -134,7 +142,7 @@ func (a *api) revocations(w http.ResponseWriter, r *http.Request) error {
 			out.Revoked = out.Revoked || force
 			out.Revocations[i] = client.Revocation{
 				Authority: string(e.Authority), HashType: string(e.Type), Action: action, InForce: force,
-				Expires: e.Expires.Time(), Reason: e.Reason, Statement: e.Index,
+				Expires: e.Expires.Time(), Reason: reason, Statement: e.Index,
 			}
 		}
 		return out, nil
@@ -196,9 +204,10 @@ func (a *api) recognitions(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// inForce reports whether a recognition covers at least one kind of code at a time.
+// inForce reports whether a recognition covers at least one kind of code at a
+// time. Its windows include both ends, as in a decision.
 func inForce(g state.Recognition, at statement.Time) bool {
-	within := func(from, until statement.Time) bool { return at >= from && (until == 0 || at < until) }
+	within := func(from, until statement.Time) bool { return at >= from && (until == 0 || at <= until) }
 	if g.Status == state.Withdrawn || !within(g.Terms.From, g.Terms.Until) {
 		return false
 	}

@@ -1,0 +1,78 @@
+package recognition
+
+import (
+	"fmt"
+	"slices"
+
+	"concordat/ledger/state"
+	"concordat/ledger/statement"
+)
+
+// voices is the authorities whose word counts about codes of a kind that are
+// judged under one registration (W2, W3).
+type voices map[statement.Region]bool
+
+// voices finds whose word counts for codes of a kind under registration k. same
+// is every registration of its public key.
+//
+// Of two authorities that have registered one key, the earlier one may speak of
+// the later one's codes and not the other way round: a key is published by its
+// owner before anybody can copy it. Else whoever is recognised for anything
+// could register another's key and have that one's codes refused. The first
+// registration of each counts, because the owner may register its key again
+// later, with a newer certificate.
+func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, kind statement.CodeKind) (voices, error) {
+	first := make(map[statement.Region]uint64)
+	for _, o := range same {
+		if at, known := first[o.Region]; !known || o.RegisteredAt < at {
+			first[o.Region] = o.RegisteredAt
+		}
+	}
+	out := voices{k.Region: true, j.query.Region: true}
+	for _, o := range same {
+		if out[o.Region] || first[o.Region] >= first[k.Region] {
+			continue
+		}
+		trusted, err := j.trusts(o.Region, kind)
+		if err != nil {
+			return nil, err
+		}
+		if trusted {
+			out[o.Region] = true
+		}
+	}
+	return out, nil
+}
+
+// registrations reads every registration of the public key of k, by region and thumbprint.
+func (j *judge) registrations(k *state.IssuerKey) ([]state.IssuerKey, error) {
+	if same, ok := j.sameKey[string(k.PublicKey)]; ok {
+		return same, nil
+	}
+	same, err := j.state.IssuerKeysByPublicKey(k.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("reading the registrations of the key %s: %w", k.Thumbprint, err)
+	}
+	slices.SortStableFunc(same, byRegion)
+	if j.sameKey == nil {
+		j.sameKey = make(map[string][]state.IssuerKey)
+	}
+	j.sameKey[string(k.PublicKey)] = same
+	return same, nil
+}
+
+// trusts reports whether an authority's word about what is not its own counts
+// (W2, W3, W4): it is the verifying region, or that region recognises its codes
+// of one of the kinds at the time asked about.
+func (j *judge) trusts(authority statement.Region, kinds ...statement.CodeKind) (bool, error) {
+	if authority == j.query.Region {
+		return true, nil
+	}
+	r, err := j.recognition(authority)
+	if err != nil {
+		return false, err
+	}
+	return r.exists && slices.ContainsFunc(kinds, func(k statement.CodeKind) bool {
+		return r.inForce(k, j.query.At)
+	}), nil
+}
