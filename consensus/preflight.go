@@ -1,23 +1,17 @@
 package consensus
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
-
-// The buckets that raft-boltdb keeps.
-var boltLogs, boltConf = []byte("logs"), []byte("conf")
 
 // lockPatience is how long another process gets to let go of the file.
 const lockPatience = time.Second
@@ -36,7 +30,7 @@ func openBolt(dir string, noSyncForTest bool) (_ *raftboltdb.BoltStore, err erro
 		return nil, explainOpen(path, err)
 	}
 	defer func() {
-		// bbolt panics where its own walk finds what preflight has not.
+		// bbolt panics where its own walk, which is preflight's, finds something.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %s: %.300v; %s", ErrCorrupt, path, p, mendCorrupt)
 		}
@@ -64,10 +58,10 @@ func explainOpen(path string, err error) error {
 	return fmt.Errorf("%w: opening raft's log %s: %w", ErrStorage, path, err)
 }
 
-// preflight walks through an existing file, read-only, before bbolt does so for
-// writing. bbolt maps the file into memory and believes what it reads there: a
-// file cut short, or a page that points nowhere, ends the process with SIGBUS
-// in a goroutine of bbolt's. Here such a fault is an error, in this goroutine.
+// preflight looks through an existing file before bbolt does. bbolt maps it into
+// memory and believes what it reads there, in goroutines of its own: a file cut
+// short, or a page that points nowhere, would end the process without a word
+// that helps anybody.
 func preflight(path string) (err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
@@ -79,6 +73,8 @@ func preflight(path string) (err error) {
 	if least := int64(2 * 4096); info.Size() < least { // two meta pages, the smallest that bbolt makes here
 		return fmt.Errorf("%w: %s has %d bytes, at least %d belong to it: it was cut short; %s", ErrCorrupt, path, info.Size(), least, mendCorrupt)
 	}
+	// Read-only, bbolt looks at its meta pages, and nothing else until it is
+	// asked. It also holds the file's lock while we read.
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, ReadOnly: true})
 	if err != nil {
 		return err
@@ -88,48 +84,19 @@ func preflight(path string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
 	if info.Size() < tx.Size() {
-		err = fmt.Errorf("%w: %s has %d bytes, %d belong to it: it was cut short; %s", ErrCorrupt, path, info.Size(), tx.Size(), mendCorrupt)
-	} else if what := walk(tx); what != nil {
-		err = fmt.Errorf("%w: %s: %w; %s", ErrCorrupt, path, what, mendCorrupt)
+		return fmt.Errorf("%w: %s has %d bytes, %d belong to it: it was cut short; %s", ErrCorrupt, path, info.Size(), tx.Size(), mendCorrupt)
 	}
-	return errors.Join(err, tx.Rollback())
-}
-
-// walk reads every key, and with them every page that leads to one, and says
-// what is wrong with them. The entries have their own seals.
-func walk(tx *bbolt.Tx) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a page cannot be read (%.200v)", p)
-		}
-	}()
-	buckets, touched := 0, byte(0)
-	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-		buckets++
-		logs := bytes.Equal(name, boltLogs)
-		if !logs && !bytes.Equal(name, boltConf) {
-			return fmt.Errorf("there is a bucket %.20q", name)
-		}
-		var last []byte
-		return b.ForEach(func(key, value []byte) error {
-			if logs && len(key) != 8 || value == nil {
-				return fmt.Errorf("an entry's key is %.20x", key)
-			}
-			if bytes.Compare(key, last) <= 0 {
-				return fmt.Errorf("key %.20x comes after %.20x", key, last)
-			}
-			last = key
-			if len(value) > 0 {
-				touched ^= value[len(value)-1] // a fault, if that is beyond the file
-			}
-			return nil
-		})
-	})
-	runtime.KeepAlive(touched)
-	if err == nil && buckets == 1 { // none: the crash that came between bbolt's first page and raft-boltdb's buckets
-		err = errors.New("one of its two buckets is missing")
+	f, err := os.Open(path)
+	if err != nil {
+		return err
 	}
-	return err
+	defer func() { err = errors.Join(err, f.Close()) }()
+	size := int64(db.Info().PageSize)
+	w := &walk{file: f, pageSize: size, pages: uint64(tx.Size() / size), seen: map[uint64]bool{0: true, 1: true}}
+	if what := w.root(uint64(tx.Cursor().Bucket().Root())); what != nil {
+		return fmt.Errorf("%w: %s: %w; %s", ErrCorrupt, path, what, mendCorrupt)
+	}
+	return nil
 }

@@ -70,6 +70,17 @@ func (c *courier) close() {
 // order gets one statement ordered, and gives its outcome. The statement may
 // yet be ordered after an error; the same bytes again get the index of the first.
 func (c *courier) order(ctx context.Context, cand ledger.Candidate) (consensus.Outcome, error) {
+	// The leader groups what waits itself: a batch of ours before it would only
+	// make the first to come wait for the last.
+	if _, leader := c.n.consensus.Leader(); string(leader) == c.n.self() {
+		outcomes, err := c.n.consensus.Submit(ctx, []ledger.Candidate{cand})
+		if err == nil {
+			return outcomes[0], nil
+		}
+		if !passing(err) || ctx.Err() != nil {
+			return consensus.Outcome{}, err
+		}
+	}
 	o := &order{ctx: ctx, candidate: cand, done: make(chan orderResult, 1)}
 	lane := c.light
 	if sizeOf(cand) > heavyBytes {
@@ -208,12 +219,12 @@ func (n *Node) gaveUp(last error) error {
 	within := n.cfg.Limits.SubmitTimeout
 	s := n.consensus.Status()
 	switch {
+	case !s.Quorum: // whatever waits, waits for this
+		return client.Fail(client.NoQuorum, "there is no quorum of validators since %s", s.NoQuorumSince.UTC().Format(time.RFC3339))
 	case errors.Is(last, consensus.ErrBusy), errors.Is(last, p2p.ErrBusy):
 		return client.Fail(client.Busy, "too much waits at the leader, for %s now", within)
-	case s.Quorum:
-		return client.Fail(client.Timeout, "the statement was not ordered within %s", within)
 	}
-	return client.Fail(client.NoQuorum, "there is no quorum of validators since %s", s.NoQuorumSince.UTC().Format(time.RFC3339))
+	return client.Fail(client.Timeout, "the statement was not ordered within %s", within)
 }
 
 // passing reports whether trying again may help.
