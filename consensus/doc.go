@@ -39,6 +39,11 @@
 //	     before it was called: a majority was asked after the call, not before.
 //	C13  A message from the leader commits nothing beyond the last entry that it
 //	     names: what a follower has after that may not be the leader's.
+//	C14  What is read from Raft's log, or of its votes, is what was written, or
+//	     is a failure (C11): nothing that a disk made up is applied, sent or voted by.
+//	C15  A node that a block does not fit, though its proposer signed it for
+//	     this very term, vouches for nothing until another validator's block
+//	     fits: no acknowledgement, no read point, no fresh contact. It does not stop.
 //
 // DESIGN.md has the roads not taken.
 package consensus

@@ -47,7 +47,7 @@ func (f *fault) broken(err error) error {
 	if errors.Is(err, ErrCorrupt) {
 		// Callers of the API read this too: it names the directory as the node's
 		// own papers do, without the path to it.
-		remedy = "stop the node, then " + rebuild(filepath.Join(filepath.Base(filepath.Dir(f.dir)), filepath.Base(f.dir)))
+		remedy = "stop the node, " + rebuild(filepath.Join(filepath.Base(filepath.Dir(f.dir)), filepath.Base(f.dir)))
 	}
 	return fmt.Errorf("%w: %w; %s", ErrBroken, err, remedy)
 }
@@ -92,7 +92,7 @@ func (f *fault) blame(err error) error {
 // again, and no copy need be had: the order makes the ledger, and the node
 // keeps the order.
 func rebuild(dir string) string {
-	return fmt.Sprintf("move %s away, and only that, and start the node again: it makes its ledger anew from its log of the order", dir)
+	return fmt.Sprintf("move %s away (only that) and start the node again: it makes its ledger anew from its log of the order", dir)
 }
 
 // corruption makes an error that tells of corruption, by whatever name, wrap

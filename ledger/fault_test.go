@@ -167,9 +167,9 @@ func TestCorruptWhileServing(t *testing.T) {
 		err := v.Scan(nil, all)
 		closeView(t, v)
 		breaks(t, l, err, ErrCorrupt)
-		saysOnce(t, l.Err(), "stop the node, then move data/ledger away")
+		saysOnce(t, l.Err(), "stop the node, move data/ledger away")
 		if err != nil {
-			saysOnce(t, err, "stop the node, then move data/ledger away")
+			saysOnce(t, err, "stop the node, move data/ledger away")
 			if strings.Contains(err.Error(), o.Dir) {
 				t.Errorf("it tells callers of the API where the directory is: %v", err)
 			}

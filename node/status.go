@@ -79,8 +79,8 @@ func (n *Node) Healthy() error {
 	return nil
 }
 
-// Ready is nil when this node knows a leader and has applied what was ordered
-// before it started.
+// Ready is nil when this node knows a leader, has applied what was ordered
+// before it started, and has no reason to doubt its ledger.
 func (n *Node) Ready() error {
 	if err := n.Healthy(); err != nil {
 		return err
@@ -89,6 +89,8 @@ func (n *Node) Ready() error {
 	switch {
 	case c.Leader == "":
 		return client.Fail(client.NoQuorum, "no leader is known, since %s", c.NoQuorumSince.UTC().Format(time.RFC3339))
+	case c.Diverged != "":
+		return client.Fail(client.Stale, "since %s this node does not vouch for its ledger: %s", c.DivergedSince.UTC().Format(time.RFC3339), c.Diverged)
 	case !c.CaughtUp:
 		return client.Fail(client.Stale, "catching up: %d entries of the order are applied of %d", c.Applied, c.Commit)
 	}

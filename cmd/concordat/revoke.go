@@ -34,7 +34,7 @@ has none; --hash-type chooses. A hash says not what it was taken of: without
 --hash-type it is taken for one of a signature, and a hash under the wrong type
 refuses no code.
 
-Revocations count until --expires, and may be forgotten after it: give a time at
+Revocations count until just before --expires, and may be forgotten from then on: give a time at
 which the codes themselves are no longer good.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, t, args) },
