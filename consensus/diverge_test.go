@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"concordat/ledger"
 )
 
@@ -106,6 +108,13 @@ func TestDivergedNodeVouchesForNothing(t *testing.T) {
 	odd.stop()
 	say(200)
 	c.agree(said)
+
+	// What the manual says mends it: the ledger is moved away, and made again from Raft's log.
+	odd.disk = vfs.NewMem()
+	odd.start()
+	say(300)
+	c.agree(said)
+	until(t, "it is up to date again", func() bool { s := odd.node.Status(); return s.CaughtUp && s.Diverged == "" })
 }
 
 // TestOneLiarStopsNobody: one signed block that fits nowhere marks every node.

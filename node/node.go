@@ -100,10 +100,9 @@ func Start(cfg Config) (_ *Node, err error) {
 	if cfg.ledgerOptions != nil {
 		cfg.ledgerOptions(&o)
 	}
-	// A node that founds nothing writes nothing where there is nothing: a refused
-	// start with the wrong genesis must not bind the directory to it.
-	raftLog := filepath.Join(data, "raft", "raft.db")
-	o.MustExist = !cfg.Found && !exists(raftLog)
+	// A node that founds nothing, or has run before, writes nothing where there is
+	// nothing: a refused start with the wrong genesis must not bind the directory to it.
+	o.MustExist = !exists(filepath.Join(data, "raft", "raft.db")) && (!cfg.Found || exists(n.marker()))
 	if n.ledger, err = ledger.Open(n.doc, o); errors.Is(err, ledger.ErrMissing) {
 		return nil, n.nothingHere(data)
 	} else if err != nil {
