@@ -138,7 +138,7 @@ func (n *Node) nothingHere(data string) error {
 	if exists(n.marker()) {
 		return fmt.Errorf("%w: %s is empty, and %s says that this authority's node has run; bring its data back: a node that has forgotten its votes could vote twice", consensus.ErrStateLost, data, n.marker())
 	}
-	return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? To take part in founding, start it with found set", consensus.ErrNotFounded, data)
+	return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? Found set is for the very first start of this authority's node, when the network begins: never if it ever ran, here or elsewhere", consensus.ErrNotFounded, data)
 }
 
 func exists(path string) bool {
