@@ -29,7 +29,7 @@ var aliases = map[string]string{"EL": "GR", "UK": "GB"}
 // ParseRegion reads a region id as people write it: upper or lower case, EL
 // for Greece and UK for the United Kingdom.
 func ParseRegion(s string) (Region, error) {
-	r := Region(canonical(s))
+	r := Region(spell(s))
 	if err := r.Validate(); err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func ParseRegion(s string) (Region, error) {
 // up the code of a province or prefecture are left out: `310000` is `CN-31`,
 // `310100` is `CN-31-01`.
 func ParseArea(s string) (Area, error) {
-	t := canonical(s)
+	t := spell(s)
 	code := strings.TrimPrefix(t, "CN-")
 	if len(code) == 6 && digits(code) {
 		t = "CN-" + code[:2] + "-" + code[2:]
@@ -65,7 +65,7 @@ func trimFill(s string) string {
 	return strings.TrimSuffix(s, "00")
 }
 
-func canonical(s string) string {
+func spell(s string) string {
 	// Only ASCII: Unicode would make an I of a dotless ı.
 	s = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' {
@@ -119,7 +119,7 @@ func validateID(s string, maxLen, maxParts int, sentinel error, form string) err
 		return fmt.Errorf("%w: %q; want %s", sentinel, s, form)
 	}
 	if _, alias := aliases[parts[0]]; alias {
-		return fmt.Errorf("%w: %q; write %s", sentinel, s, canonical(s))
+		return fmt.Errorf("%w: %q; write %s", sentinel, s, spell(s))
 	}
 	return nil
 }

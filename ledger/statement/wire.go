@@ -9,6 +9,8 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"concordat/ledger/internal/canonical"
 )
 
 // ContentType is the protected header 3 of every statement.
@@ -106,43 +108,13 @@ type payload struct {
 	Body     cbor.RawMessage `cbor:"6,keyasint"`
 }
 
-var (
-	encMode = func() cbor.EncMode {
-		m, err := cbor.CoreDetEncOptions().EncMode()
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return m
-	}()
-	decMode = func() cbor.DecMode {
-		m, err := cbor.DecOptions{
-			DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-			MaxNestedLevels:   8,
-			MaxArrayElements:  64,
-			MaxMapPairs:       32,
-			IndefLength:       cbor.IndefLengthForbidden,
-			TagsMd:            cbor.TagsForbidden,
-			ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-			UTF8:              cbor.UTF8RejectInvalid,
-		}.DecMode()
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return m
-	}()
-)
+// codec bounds what a statement may hold; the largest body has eight fields.
+var codec = canonical.New(8, 64, 32)
 
 // decodeExactly decodes one CBOR item that must be the canonical encoding of what it says (S1).
 func decodeExactly(what string, data []byte, into any) error {
-	if err := decMode.Unmarshal(data, into); err != nil {
+	if err := codec.Decode(data, into); err != nil {
 		return malformed("%s: %w", what, err)
-	}
-	again, err := encMode.Marshal(into)
-	if err != nil {
-		return malformed("%s: %w", what, err)
-	}
-	if !bytes.Equal(again, data) {
-		return malformed("%s is not in deterministic CBOR (RFC 8949 §4.2.1)", what)
 	}
 	return nil
 }
@@ -273,25 +245,25 @@ func Sign(s Statement, key ed25519.PrivateKey) (*Verified, error) {
 	}
 	pub := key.Public().(ed25519.PublicKey)
 	id := KeyIDOf(pub)
-	body, err := encMode.Marshal(s.Body)
+	body, err := codec.Encode(s.Body)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the body: %w", err)
 	}
-	prot, err := encMode.Marshal(protected{
+	prot, err := codec.Encode(protected{
 		Alg: algEdDSA, ContentType: ContentType, KeyID: id[:],
 		Claims: claims{Issuer: string(s.Issuer), Subject: s.Subject()},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the protected header: %w", err)
 	}
-	load, err := encMode.Marshal(payload{
+	load, err := codec.Encode(payload{
 		Version: Version, Network: s.Network[:], Kind: s.Kind(),
 		Revision: s.Revision, IssuedAt: s.IssuedAt, Body: body,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the payload: %w", err)
 	}
-	raw, err := encMode.Marshal(envelope{
+	raw, err := codec.Encode(envelope{
 		Protected: prot, Payload: load, Signature: ed25519.Sign(key, toBeSigned(prot, load)),
 	})
 	if err != nil {
