@@ -15,6 +15,7 @@ import (
 	"concordat/client/authority"
 	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
+	"concordat/testnet/ports"
 )
 
 // Options say which network to start.
@@ -126,7 +127,7 @@ func prepare(o Options) (p plan, isNew bool, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return p, false, fmt.Errorf("test network: %w", err)
 	}
-	ports, err := freePorts(2 * len(o.Regions))
+	free, err := ports.Free(2 * len(o.Regions))
 	if err != nil {
 		return p, false, err
 	}
@@ -136,11 +137,11 @@ func prepare(o Options) (p plan, isNew bool, err error) {
 		if err != nil {
 			return p, false, err
 		}
-		http := ports[i]
+		http := free[i]
 		if o.HTTPPortBase != 0 {
 			http = o.HTTPPortBase + i
 		}
-		peer := ports[len(o.Regions)+i]
+		peer := free[len(o.Regions)+i]
 		addresses := []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", peer), fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", peer)}
 		d, err := authority.Create(filepath.Join(o.Dir, string(r)), r, "Health authority of "+string(r), addresses, "", "")
 		if err != nil {
@@ -180,21 +181,6 @@ func equal(a, b []string) bool {
 		}
 	}
 	return true
-}
-
-// freePorts finds n TCP ports of the loopback address that nobody listens on.
-// All are held until all are found, so that none comes twice.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // Ready waits until every running node is ready.

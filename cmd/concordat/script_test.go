@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,6 +19,7 @@ import (
 
 	"concordat/client"
 	"concordat/testnet/codes"
+	"concordat/testnet/ports"
 )
 
 func TestMain(m *testing.M) {
@@ -79,11 +79,10 @@ func setupScript(env *testscript.Env) error {
 }
 
 func freePorts(ts *testscript.TestScript, names []string) {
-	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		ts.Check(err)
-		defer l.Close() // all are held until all are found, so that none comes twice
-		ts.Setenv(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	free, err := ports.Free(len(names))
+	ts.Check(err)
+	for i, name := range names {
+		ts.Setenv(name, fmt.Sprint(free[i]))
 	}
 }
 

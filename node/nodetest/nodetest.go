@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
 	"concordat/node"
+	"concordat/testnet/ports"
 )
 
 // Network is a founded network. Its nodes run once they are started.
@@ -59,20 +59,19 @@ func (l *Log) String() string {
 // Found makes the keys and the genesis of a network with one validator per region.
 func Found(dir string, regions ...string) (*Network, error) {
 	n := &Network{Dir: dir, Regions: regions, nodes: map[string]*node.Node{}, logs: map[string]*Log{}}
+	free, err := ports.Free(len(regions))
+	if err != nil {
+		return nil, err
+	}
 	var ds []genesis.Descriptor
-	for _, r := range regions {
-		port, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		d, err := authority.Create(n.NodeDir(r), statement.Region(r), "Health authority of "+r, []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}, "", "")
+	for i, r := range regions {
+		d, err := authority.Create(n.NodeDir(r), statement.Region(r), "Health authority of "+r, []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", free[i])}, "", "")
 		if err != nil {
 			return nil, err
 		}
 		ds = append(ds, *d)
 		n.logs[r] = &Log{}
 	}
-	var err error
 	if n.Doc, err = genesis.New("nodetest.concordat.example", time.Unix(1_600_000_000, 0), ds); err != nil {
 		return nil, err
 	}
@@ -112,15 +111,6 @@ func New(t testing.TB, regions ...string) *Network {
 func (l *Log) Tail(most int) string {
 	s := l.String()
 	return s[max(0, len(s)-most):]
-}
-
-// freePort finds a TCP port of the loopback that nobody listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // NodeDir is a region's authority's directory.
