@@ -156,7 +156,8 @@ func (c *Client) Check(ctx context.Context, q Check) (CheckAnswer, error) {
 	if err != nil {
 		return a, err
 	}
-	return a, decodeAnswer("/v1/check", body, &a)
+	err = decodeAnswer("/v1/check", body, &a)
+	return a, err
 }
 
 // Submit sends a signed statement, with its attachment where its kind has one,
@@ -267,7 +268,8 @@ func (c *Client) Raw(ctx context.Context, ref string) ([]byte, error) {
 // Status reads the node at a glance.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var a Status
-	return a, c.getJSON(ctx, "/v1/status", nil, &a)
+	err := c.getJSON(ctx, "/v1/status", nil, &a)
+	return a, err
 }
 
 // Revision reads where a subject stands.
@@ -285,7 +287,8 @@ func (c *Client) Revision(ctx context.Context, subject string) (Revision, error)
 // Authorities lists the network's authorities.
 func (c *Client) Authorities(ctx context.Context) (Authorities, error) {
 	var a Authorities
-	return a, c.getJSON(ctx, "/v1/authorities", nil, &a)
+	err := c.getJSON(ctx, "/v1/authorities", nil, &a)
+	return a, err
 }
 
 // Issuers lists issuers' keys; of one region, and with one kid, where they are not empty.
@@ -298,7 +301,8 @@ func (c *Client) Issuers(ctx context.Context, region, kid string) (Issuers, erro
 		q.Set("kid", kid)
 	}
 	var a Issuers
-	return a, c.getJSON(ctx, "/v1/issuers", q, &a)
+	err := c.getJSON(ctx, "/v1/issuers", q, &a)
+	return a, err
 }
 
 // Revocations reads what is said of a revocation hash (32 hex digits).
@@ -317,14 +321,16 @@ func (c *Client) Revocations(ctx context.Context, hash string) (Revocations, err
 // the node's now if it is zero.
 func (c *Client) RiskAreas(ctx context.Context, at time.Time) (RiskAreas, error) {
 	var a RiskAreas
-	return a, c.getJSON(ctx, "/v1/risk-areas", judgedAt(at), &a)
+	err := c.getJSON(ctx, "/v1/risk-areas", judgedAt(at), &a)
+	return a, err
 }
 
 // Recognitions lists who recognises whom; InForce is as of the given time, or
 // of the node's now if it is zero.
 func (c *Client) Recognitions(ctx context.Context, at time.Time) (Recognitions, error) {
 	var a Recognitions
-	return a, c.getJSON(ctx, "/v1/recognitions", judgedAt(at), &a)
+	err := c.getJSON(ctx, "/v1/recognitions", judgedAt(at), &a)
+	return a, err
 }
 
 // judgedAt is the query for a time that windows are judged at.

@@ -173,5 +173,6 @@ func loadTotals(r Reader, authority statement.Region, t statement.HashType) (Tot
 	if value == nil {
 		return out, nil
 	}
-	return out, decode(fmt.Sprintf("totals of %s", authority), value, &out)
+	err = decode(fmt.Sprintf("totals of %s", authority), value, &out)
+	return out, err
 }
