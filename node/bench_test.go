@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"concordat/ledger/statement"
 	"concordat/recognition"
 	"concordat/testnet/codes"
+	"concordat/testnet/ports"
 )
 
 // soloNode is a network of one, in this process, and its authority's voice.
@@ -33,7 +33,11 @@ type soloNode struct {
 func startSolo(b *testing.B) *soloNode {
 	b.Helper()
 	s := &soloNode{dir: filepath.Join(b.TempDir(), "XA")}
-	d, err := authority.Create(s.dir, "XA", "Health authority of XA", []string{"/ip4/127.0.0.1/tcp/" + freePort(b)}, "", "")
+	free, err := ports.Free(1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := authority.Create(s.dir, "XA", "Health authority of XA", []string{"/ip4/127.0.0.1/tcp/" + strconv.Itoa(free[0])}, "", "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,16 +67,6 @@ func startSolo(b *testing.B) *soloNode {
 	}
 	s.author = &client.Author{Authority: dir.ID(), Network: doc.ID(), Key: key.Ed25519()}
 	return s
-}
-
-func freePort(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 // say gets a statement of the authority ordered. revision is 0 where its kind has none.

@@ -1,35 +1,17 @@
 package testnet
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"concordat/testnet/built"
 )
 
 // command is the concordat binary that the tests of this package run: built
 // once from this tree, because these tests are about real processes.
 var command string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "concordat-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		command = filepath.Join(dir, "concordat")
-		build := exec.Command("go", "build", "-o", command, "concordat/cmd/concordat")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "building the command:", err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(built.Main(m, &command)) }
 
 // up starts a network of four regions for a test, and stops it after.
 func up(t *testing.T, args ...string) *Network {

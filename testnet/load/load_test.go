@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,29 +14,13 @@ import (
 	"concordat/client"
 	"concordat/ledger/statement"
 	"concordat/testnet"
+	"concordat/testnet/built"
 )
 
 // command is the concordat binary, built once from this tree: load is put on real processes.
 var command string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "concordat-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		command = filepath.Join(dir, "concordat")
-		build := exec.Command("go", "build", "-o", command, "concordat/cmd/concordat")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "building the command:", err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(built.Main(m, &command)) }
 
 // unbounded is a window that only the end of what was prepared ends.
 var unbounded = Window{Measured: time.Minute}
