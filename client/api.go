@@ -32,14 +32,15 @@ type CheckAnswer struct {
 }
 
 // AsOf says what an answer knows: the size and root of the ledger that it was
-// read from, and how old that knowledge is.
+// read from, up to where that is certified and by whom, and how old that
+// knowledge is.
 type AsOf struct {
 	Size      uint64   `json:"size"`
 	Root      string   `json:"root"`      // hex
-	FinalSize uint64   `json:"finalSize"` // 0 until checkpoints are certified
-	Cosigners []string `json:"cosigners"` // none until checkpoints are certified
-	Age       string   `json:"age"`       // a duration: how long ago this node last knew that it was up to date
-	AgeMillis int64    `json:"ageMillis"` // the same in milliseconds
+	FinalSize uint64   `json:"finalSize"` // of the newest certified checkpoint; 0 before the first
+	Cosigners []string `json:"cosigners"` // the validators that co-signed it, ascending
+	Age       string   `json:"age"`       // a duration: how long ago, by their co-signatures' times, a quorum vouched for it; "unknown" before the first
+	AgeMillis int64    `json:"ageMillis"` // the same in milliseconds; -1 where it is not known
 }
 
 // Submitted is the answer to a statement (POST /v1/statements).
@@ -220,18 +221,67 @@ type Status struct {
 	Quorum      bool      `json:"quorum"`        // the node can get statements ordered, as far as it knows
 	Since       *string   `json:"noQuorumSince"` // RFC 3339
 	Held        int       `json:"held"`          // statements accepted and not yet ordered
+	Vouching    bool      `json:"vouching"`      // this node co-signs
+	Problems    []Problem `json:"problems"`      // what is wrong here, and what to do; none where nothing is
+	CatchingUp  *Progress `json:"catchingUp,omitempty"`
+	Seal        *Seal     `json:"seal,omitempty"` // the newest
+	Evidence    []Culprit `json:"evidence"`       // who is proved to have signed two histories
 	Peers       []Peer    `json:"peers"`
 	Version     string    `json:"version"`
 	Started     string    `json:"started"`
 }
 
-// FinalHead is the newest certified checkpoint.
+// FinalHead is the newest certified checkpoint, and what keeps newer ones away.
 type FinalHead struct {
 	Size      uint64   `json:"size"`
 	Root      string   `json:"root"`
 	Cosigners []string `json:"cosigners"`
-	Age       string   `json:"age"`
-	Note      string   `json:"note,omitempty"`
+	Quorum    int      `json:"quorum"` // how many validators must co-sign
+	Age       string   `json:"age"`    // how long ago a quorum last vouched for it
+	AgeMillis int64    `json:"ageMillis"`
+	Since     *string  `json:"notFinalSince"`  // RFC 3339: since when what is ordered does not become final; null while it does
+	Note      string   `json:"note,omitempty"` // why
+}
+
+// Problem is one thing that is wrong at a node, for its operator.
+type Problem struct {
+	Name    string `json:"name"`    // stable, for programs
+	Message string `json:"message"` // what is wrong, since when
+	Hint    string `json:"hint"`    // what to do
+	Vouch   bool   `json:"keepsFromVouching"`
+}
+
+// Progress is how far a node has come that catches up with the others.
+type Progress struct {
+	Phase   string  `json:"phase"`             // what it does now
+	Size    uint64  `json:"size"`              // statements that it has
+	Target  uint64  `json:"target"`            // statements under the checkpoint that it works towards; 0 while none is known
+	Rate    float64 `json:"rate"`              // statements a second, lately
+	Peers   int     `json:"peers"`             // that it fetches from
+	Waiting string  `json:"waiting,omitempty"` // for what it waits, where it does
+	Started string  `json:"started"`           // RFC 3339
+}
+
+// Seal is the newest seal: the digest of the state, logged as a statement. The
+// newest certified one is what the bundle is of.
+type Seal struct {
+	Statement uint64    `json:"statement"` // its index: the size that it is of
+	At        time.Time `json:"at"`
+}
+
+// Culprit is who was caught signing two histories.
+type Culprit struct {
+	Region    string  `json:"region"`
+	Kind      string  `json:"kind"`                // what the evidence is: two-roots, two-histories or two-blocks
+	Words     string  `json:"words"`               // one sentence
+	Statement *uint64 `json:"statement,omitempty"` // where the ledger has it; nil while it is on its way there
+	Proof     []byte  `json:"proof,omitempty"`     // what `concordat evidence verify` reads, as a file
+}
+
+// EvidenceList lists them (GET /v1/evidence).
+type EvidenceList struct {
+	Evidence []Culprit `json:"evidence"`
+	AsOf     AsOf      `json:"asOf"`
 }
 
 // LogInfo names the transparency log that the ledger is.
@@ -255,7 +305,7 @@ type Peers struct {
 
 // Event is one server-sent event (GET /v1/events).
 type Event struct {
-	State     string    `json:"state"` // ordered, later also final
+	State     string    `json:"state"` // ordered, and once more when it is final
 	Statement Statement `json:"statement"`
 	AsOf      AsOf      `json:"asOf"`
 }

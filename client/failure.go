@@ -31,6 +31,9 @@ const (
 	ShuttingDown     = "shutting-down"
 	Broken           = "broken"
 	Stale            = "stale"
+	CatchingUp       = "catching-up"
+	NotVouching      = "not-vouching"
+	NotFinal         = "not-final"
 	Unreachable      = "unreachable"
 	NotUnderstood    = "answer-not-understood"
 )
@@ -58,6 +61,9 @@ var outcomes = map[string]outcome{
 	ShuttingDown:     {http.StatusServiceUnavailable, ExitUnreachable, "this node is stopping: ask another"},
 	Broken:           {http.StatusServiceUnavailable, ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: its log says why, and what to do; ask another node meanwhile"},
 	Stale:            {http.StatusServiceUnavailable, ExitUnreachable, "this node cannot reach the others to be sure that it is up to date: ask another, or ask with consistency local"},
+	CatchingUp:       {http.StatusServiceUnavailable, ExitUnreachable, "this node fetches what it misses from the others; /v1/status shows how far it is: ask another meanwhile"},
+	NotVouching:      {http.StatusServiceUnavailable, ExitUnreachable, "this node answers, and does not vouch for what it has; /v1/status lists why under problems, and concordat doctor says what to do"},
+	NotFinal:         {http.StatusServiceUnavailable, ExitUnreachable, "it becomes final when more than two thirds of the validators have co-signed; /v1/status says under final which are missing"},
 	Unreachable:      {http.StatusBadGateway, ExitUnreachable, "is the node running, and is this its HTTP address? see --node"},
 	NotUnderstood:    {http.StatusBadGateway, ExitUnreachable, "is this the address of a Concordat node?"},
 }

@@ -84,7 +84,7 @@ func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.Issuer
 				unreadable = append(unreadable, k)
 				continue
 			}
-			if v, err = u.Verify(public); len(failed) == 0 && errors.Is(err, healthcode.ErrKeyUnsuitable) {
+			if v, err = j.signatures.verify(j.at, u, k.PublicKey, public); len(failed) == 0 && errors.Is(err, healthcode.ErrKeyUnsuitable) {
 				why = err
 			}
 			tried[string(k.PublicKey)] = v

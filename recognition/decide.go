@@ -6,7 +6,7 @@ import "time"
 // at a time. It returns an error only if the state cannot be read; then there
 // is no answer at all. It takes the query as valid: see Query.Validate.
 func Decide(codes []Code, q Query, s State) (Decision, error) {
-	return decide(codes, q, s, nil)
+	return decide(codes, q, s, nil, signatures{})
 }
 
 // Decider decides as Decide does, and remembers issuers' keys as parsed. It is
@@ -18,11 +18,11 @@ func NewDecider(keys int) *Decider { return &Decider{newKeyCache(keys)} }
 
 // Decide is the function Decide.
 func (d *Decider) Decide(codes []Code, q Query, s State) (Decision, error) {
-	return decide(codes, q, s, d.keys)
+	return decide(codes, q, s, d.keys, signatures{})
 }
 
-func decide(codes []Code, q Query, s State, keys *keyCache) (Decision, error) {
-	j := &judge{state: s, query: q, keys: keys}
+func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (Decision, error) {
+	j := &judge{state: s, query: q, keys: keys, signatures: known}
 	all := findings{}
 	reports := make([]CodeReport, len(codes))
 	itineraries := []itinerary{{stays: q.Itinerary}}
@@ -32,6 +32,7 @@ func decide(codes []Code, q Query, s State, keys *keyCache) (Decision, error) {
 	}
 	for i, c := range codes {
 		f := findings{code: &i}
+		j.at = i
 		v, err := j.code(&f, c)
 		if err != nil {
 			return Decision{}, err

@@ -29,6 +29,8 @@
 //	D3  Otherwise, anything against: refused.
 //	D4  Otherwise, anything unknown: undetermined.
 //	D5  Otherwise: recognized.
+//	D6  Where the state is ordered beyond what is final, the stricter of the
+//	    answers on the two states stands: deny early, allow late (finality.go).
 //
 // Codes shown together are judged together: if one of them is refused, all
 // are. No code at all is never recognized.

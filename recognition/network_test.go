@@ -84,6 +84,16 @@ func privateKey(r statement.Region, use string) ed25519.PrivateKey {
 
 func (n *network) view() state.View { return state.View{Reader: n.data} }
 
+// clone is the network as it stands.
+func (n *network) clone() *network {
+	c := *n
+	c.data = maps.Clone(n.data)
+	return &c
+}
+
+// size is how many statements were said.
+func (n *network) size() uint64 { return n.next }
+
 // say signs and applies a statement with the next revision of its subject, and
 // gives its index and the verdict.
 func (n *network) say(by statement.Region, body statement.Body, attachment []byte) (uint64, *statement.Verified, state.Verdict) {

@@ -47,6 +47,8 @@ const (
 	RiskAreaNoted          = "risk-area-noted"
 	ItineraryClear         = "itinerary-clear"
 	KnowledgeStale         = "knowledge-stale"
+	FinalityUnknown        = "finality-unknown"
+	NotFinalYet            = "not-final-yet"
 )
 
 // Meaning is what a reason's name stands for.
@@ -114,6 +116,8 @@ var Reasons = []Meaning{
 	{ItineraryClear, For, false, "no stay is in an area that refuses"},
 
 	{KnowledgeStale, Unknown, false, "the state is older than allowed: what was learnt since might change the answer"},
+	{FinalityUnknown, Unknown, false, "what speaks for the code is ordered, and the node cannot say yet whether it is final"},
+	{NotFinalYet, Note, false, "the newest statements are ordered and not final: what they allow does not count yet, what they forbid does"},
 }
 
 // meanings finds a reason's meaning by its name.

@@ -98,6 +98,10 @@ of these rules that applies:
 4. something unknown: ` + "`undetermined`" + `;
 5. otherwise: ` + "`recognized`" + `.
 
+A node that has ordered more than is final decides on both states, and the
+stricter answer stands: what is ordered counts against a code at once, and for
+it once it is final.
+
 Codes shown together are judged together: one that is refused refuses all.
 
 | name | effect | meaning |

@@ -39,6 +39,12 @@ func TestScenarios(t *testing.T) {
 			case "code":
 				return s.code(d)
 			case "say":
+				s.final = nil
+				return s.say(d.Input)
+			case "say-not-final":
+				if s.final == nil {
+					s.final = s.network.clone()
+				}
 				return s.say(d.Input)
 			case "check":
 				return s.check(d)
@@ -58,6 +64,7 @@ func TestScenarios(t *testing.T) {
 type scenario struct {
 	t       *testing.T
 	network *network
+	final   *network // the ledger up to where it is final; nil: all of it is
 	codes   map[string]sample
 	reached map[string]bool
 }
@@ -247,13 +254,22 @@ func (s *scenario) check(d *datadriven.TestData) string {
 	if err := q.Validate(len(codes)); err != nil {
 		return err.Error() + "\n"
 	}
-	got, err := recognition.Decide(codes, q, s.network.view())
+	cached := recognition.NewDecider(2)
+	decide := func(d *recognition.Decider) (recognition.Decision, error) {
+		switch {
+		case s.final == nil:
+			return d.Decide(codes, q, s.network.view())
+		case a.has("final-state-lost"):
+			return d.DecideUncertain(codes, q, s.network.view(), s.final.size())
+		}
+		return d.DecideBoth(codes, q, s.network.view(), s.final.view())
+	}
+	got, err := decide(recognition.NewDecider(0))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cached := recognition.NewDecider(2)
 	for range 3 { // the same, however often and with whatever is remembered
-		again, err := cached.Decide(codes, q, s.network.view())
+		again, err := decide(cached)
 		if err != nil || !reflect.DeepEqual(got, again) {
 			s.t.Fatalf("%s: not the same answer again: %v\n%+v\n%+v", d.Pos, err, got, again)
 		}

@@ -1,10 +1,12 @@
 package recognition
 
 import (
+	"crypto"
 	"fmt"
 	"slices"
 	"time"
 
+	"concordat/healthcode"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
@@ -34,9 +36,11 @@ type State interface {
 
 // judge is one run of Decide: the question, and what was read for it already.
 type judge struct {
-	state State
-	query Query
-	keys  *keyCache
+	state      State
+	query      Query
+	keys       *keyCache
+	signatures signatures
+	at         int // the code that is judged
 
 	sameKey      map[string][]state.IssuerKey // by public key
 	reasons      map[uint64]string            // of revocations, by statement
@@ -104,4 +108,30 @@ func within(t time.Time, from, until statement.Time) bool {
 // covers reports whether a list of kinds, where none means all, has kind.
 func covers(kinds []statement.CodeKind, kind statement.CodeKind) bool {
 	return len(kinds) == 0 || slices.Contains(kinds, kind)
+}
+
+// signatures are the findings on codes' signatures: the dearest part of a
+// decision, and the same whatever the state.
+type signatures map[signature]checked
+
+// signature is one code, by its place, under one public key.
+type signature struct {
+	code      int
+	publicKey string
+}
+
+type checked struct {
+	verified *healthcode.Verified
+	err      error
+}
+
+// verify verifies a code with a key, once.
+func (s signatures) verify(code int, u healthcode.Unverified, spki []byte, key crypto.PublicKey) (*healthcode.Verified, error) {
+	at := signature{code, string(spki)}
+	c, known := s[at]
+	if !known {
+		c.verified, c.err = u.Verify(key)
+		s[at] = c
+	}
+	return c.verified, c.err
 }

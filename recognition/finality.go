@@ -1,0 +1,53 @@
+package recognition
+
+// Deny early, allow late. A revocation, a compromise, a suspension or a risk
+// area counts as soon as it is ordered; a key, a grant, or the lifting of any
+// of those counts once it is final: once more than two thirds of the validators
+// have co-signed a history that has it. A dishonest leader may order what it
+// likes and show each node another order for a moment; with this rule it can
+// have a code refused for that moment, and never honoured.
+
+// DecideBoth decides on two states of one ledger: what is ordered, and the
+// final beginning of it. The stricter answer stands. Where that is the final
+// state's, a note says so.
+func (d *Decider) DecideBoth(codes []Code, q Query, ordered, final State) (Decision, error) {
+	known := signatures{}
+	newest, err := decide(codes, q, ordered, d.keys, known)
+	if err != nil || newest.Decision == Refused {
+		return newest, err // nothing is stricter
+	}
+	settled, err := decide(codes, q, final, d.keys, known)
+	if err != nil || strictness[settled.Decision] <= strictness[newest.Decision] {
+		return newest, err
+	}
+	f := findings{reasons: settled.Reasons}
+	f.add(NotFinalYet, nil, "What was ordered last would change this answer, and counts once it is final: ask again in a moment.")
+	settled.Reasons = f.reasons
+	return settled, nil
+}
+
+// DecideUncertain decides on what is ordered where the state at the final size
+// is not at hand: what speaks for a code must then rest on statements below it.
+// It cannot see the lifting of what would speak against the code in the final
+// state, and so says that of every answer that allows.
+func (d *Decider) DecideUncertain(codes []Code, q Query, ordered State, finalSize uint64) (Decision, error) {
+	out, err := d.Decide(codes, q, ordered)
+	if err != nil || out.Decision != Recognized {
+		return out, err
+	}
+	f := findings{reasons: out.Reasons}
+	for _, r := range out.Reasons {
+		if r.Effect == For && r.Statement != nil && *r.Statement >= finalSize {
+			f.add(FinalityUnknown, r.Statement, "Statement %d, on which this rests, is ordered and not known to be final: ask again in a moment.", *r.Statement)
+			out.Decision = Undetermined
+		}
+	}
+	if out.Decision == Recognized {
+		f.add(NotFinalYet, nil, "The newest statements are ordered and not final; what they lift may count again until they are.")
+	}
+	out.Reasons = f.reasons
+	return out, nil
+}
+
+// strictness orders the outcomes from the one that lets most pass.
+var strictness = map[Outcome]int{Recognized: 0, Undetermined: 1, Refused: 2}
