@@ -64,9 +64,29 @@ var rules = []rule{
 		why: "the bytes of a founding and of a block are judged by strangers too; only statements are in both",
 	},
 	{
+		packages: []string{"ledger/checkpoint"},
+		never:    []string{module}, but: []string{"ledger/checkpoint", "ledger/statement", "ledger/merkle", "ledger/internal/canonical"},
+		why: "a checkpoint is the one thing that strangers have to trust: it must be readable by itself",
+	},
+	{
+		packages: []string{"ledger/evidence"},
+		never:    []string{module}, but: []string{"ledger/evidence", "ledger/checkpoint", "ledger/block", "ledger/statement", "ledger/merkle", "ledger/internal/canonical"},
+		why: "evidence proves by itself, to whoever has the culprit's keys",
+	},
+	{
+		packages: []string{"ledger/receipt"},
+		never:    []string{module}, but: []string{"ledger/receipt", "ledger/checkpoint", "ledger/genesis", "ledger/statement", "ledger/merkle", "ledger/internal/canonical"},
+		why: "a receipt is verified with the genesis and nothing else",
+	},
+	{
+		packages: []string{"ledger/revoked"},
+		never:    []string{module}, but: []string{"ledger/revoked", "ledger/statement", "ledger/merkle", "ledger/internal/canonical"},
+		why: "the set of revoked hashes is bytes that follow from hashes",
+	},
+	{
 		packages: []string{"ledger/state"},
-		never:    []string{module}, but: []string{"ledger/state", "ledger/genesis", "ledger/statement", "ledger/internal/canonical"},
-		why: "the state machine could be run on paper: it knows neither how state is stored, nor the tree over the statements, nor who orders them",
+		never:    []string{module}, but: []string{"ledger/state", "ledger/evidence", "ledger/checkpoint", "ledger/block", "ledger/merkle", "ledger/genesis", "ledger/statement", "ledger/internal/canonical"},
+		why: "the state machine could be run on paper: it knows neither how state is stored nor who orders the statements; of the tree and of blocks it knows what evidence is made of",
 	},
 	{
 		packages: []string{"ledger/..."},
@@ -77,11 +97,11 @@ var rules = []rule{
 	{
 		packages: []string{"recognition"},
 		never:    []string{pebble, raft, libp2p, bbolt, "ledger", "consensus", "p2p", "node", "client", "net/http"},
-		but:      []string{"ledger/state", "ledger/genesis", "ledger/statement", "ledger/internal/canonical"},
+		but:      []string{"ledger/state", "ledger/evidence", "ledger/checkpoint", "ledger/block", "ledger/merkle", "ledger/genesis", "ledger/statement", "ledger/internal/canonical"},
 		why:      "the decision is made in nodes and, offline, in a verifier's hand, from whatever shows it a state",
 	},
 	{
-		packages: []string{"consensus"},
+		packages: []string{"consensus/..."},
 		never:    []string{libp2p, "p2p", "node", "client", "recognition", "healthcode"},
 		direct:   []string{"net", "net/http", pebble},
 		why:      "order is tested without a network and served without HTTP: consensus takes a raft.Transport and asks no more",
@@ -95,8 +115,11 @@ var rules = []rule{
 	{
 		packages: []string{"client/..."},
 		never:    []string{pebble, raft, libp2p, bbolt, "ledger", "consensus", "p2p", "node", "testnet", viper, cobra},
-		but:      []string{"ledger/state", "ledger/genesis", "ledger/statement", "ledger/merkle", "ledger/block", "ledger/internal/canonical"},
-		why:      "a verifier or a partner imports the client into its own program: it must not get a database, a consensus protocol and a network stack with it",
+		but: []string{
+			"ledger/state", "ledger/genesis", "ledger/statement", "ledger/merkle", "ledger/block", "ledger/internal/canonical",
+			"ledger/checkpoint", "ledger/evidence", "ledger/receipt", "ledger/seal", "ledger/revoked", "ledger/bundle",
+		},
+		why: "a verifier or a partner imports the client into its own program: it must not get a database, a consensus protocol and a network stack with it",
 	},
 	{
 		packages: []string{"node/httpapi"},
@@ -114,7 +137,7 @@ var rules = []rule{
 		why:      "the command turns words into calls; what stores, orders and travels is behind node and client",
 	},
 	{
-		packages: []string{"..."}, except: []string{"node", "consensus", "cmd/concordat", "configs"},
+		packages: []string{"..."}, except: []string{"node", "consensus/...", "cmd/concordat", "configs"},
 		direct: []string{"consensus"},
 		why:    "only node knows everybody",
 	},
@@ -144,6 +167,7 @@ var rules = []rule{
 // every release and in an auditor's replay.
 var pure = []string{
 	"ledger/statement", "ledger/merkle", "ledger/genesis", "ledger/block", "ledger/state", "ledger/internal/canonical",
+	"ledger/checkpoint", "ledger/evidence", "ledger/receipt", "ledger/seal", "ledger/revoked", "ledger/bundle",
 	"healthcode/...", "recognition",
 }
 

@@ -13,9 +13,10 @@ import (
 const maxEvent = 1 << 20
 
 // Events calls fn for every statement of the first node after the given index
-// (nil: from the first), then for each new one as it is ordered, until ctx
-// ends, fn fails or the node stops. To go on after a fault, call it again with
-// the last index seen: none is left out and none comes twice.
+// (nil: from the first), then for each new one as it is ordered, and for each
+// once more as it becomes final, until ctx ends, fn fails or the node stops. To
+// go on after a fault, call it again with the last index seen as ordered: none
+// is left out and none comes twice, but those that became final meanwhile.
 func (c *Client) Events(ctx context.Context, after *uint64, fn func(Event) error) error {
 	path := "/v1/events"
 	if after != nil {

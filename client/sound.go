@@ -135,9 +135,27 @@ func (s *Status) sound() error {
 	if s.Since != nil {
 		faults = append(faults, timeOrNone("noQuorumSince", *s.Since))
 	}
+	if s.Final.Since != nil {
+		faults = append(faults, timeOrNone("notFinalSince", *s.Final.Since))
+	}
+	for _, p := range s.Problems {
+		faults = append(faults, name("problem", p.Name))
+	}
+	for _, e := range s.Evidence {
+		faults = append(faults, e.sound())
+	}
+	if s.CatchingUp != nil {
+		faults = append(faults, timeOrNone("catching up since", s.CatchingUp.Started))
+	}
 	faults = append(faults, timeOrNone("started", s.Started))
 	return each(s.Peers, func(p *Peer) error { return regionOrNone("region of a peer", p.Region) }, func() error { return first(faults...) })
 }
+
+func (e *Culprit) sound() error {
+	return first(regionOf("culprit", e.Region), name("kind of evidence", e.Kind))
+}
+
+func (a *EvidenceList) sound() error { return each(a.Evidence, (*Culprit).sound, a.AsOf.sound) }
 
 func (r *Revision) sound() error { return r.AsOf.sound() }
 

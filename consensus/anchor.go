@@ -15,9 +15,12 @@ import (
 )
 
 var (
-	// ErrLedgerAhead: the ledger has applied what Raft's log does not have.
+	// ErrLedgerAhead: the ledger has applied what Raft's log does not have, so
+	// the log, and the votes beside it, are not the newest of this node: they
+	// count as lost. Catch up, then Adopt with rejoin.
 	ErrLedgerAhead = errors.New("the ledger is ahead of raft's log")
-	// ErrGap: entries are missing between the ledger and Raft's log.
+	// ErrGap: entries are missing between the ledger and Raft's log. Catch up,
+	// then Adopt without rejoin: the votes are there.
 	ErrGap = errors.New("raft's log begins after the ledger ends")
 	// ErrSnapshot: nothing is ever restored from a snapshot.
 	ErrSnapshot = errors.New("raft's snapshots hold no state here: what a node misses comes as entries")
@@ -80,25 +83,19 @@ func readAnchor(store raft.SnapshotStore, id string) (anchor, error) {
 // fitAnchors makes Raft start where the ledger stands (C7): anchors beyond it
 // are dropped, and where it is beyond them, one is made at its place. So what
 // is applied is not delivered again, and what is not is delivered, whichever of
-// the two a crash or a lost disk took back.
-func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) error {
+// the two a crash or a lost disk took back. It gives the anchor that Raft will
+// begin with; nil if that is the log's own begin.
+func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) (*raft.SnapshotMeta, error) {
 	head := c.Ledger.Head()
-	if err := checkLog(c, logs, head); err != nil {
-		return err
-	}
-	// What a crash left half-made, raft.FileSnapshotStore leaves lying.
-	halves, err := filepath.Glob(filepath.Join(anchorsDir(c.Dir), "*.tmp"))
-	if err != nil {
-		return err
-	}
-	for _, h := range halves {
-		if err := os.RemoveAll(h); err != nil {
-			return fmt.Errorf("removing a half-made anchor: %w", err)
-		}
+	if err := dropHalves(c); err != nil {
+		return nil, err
 	}
 	metas, err := store.List()
 	if err != nil {
-		return fmt.Errorf("listing anchors in %s: %w", c.Dir, err)
+		return nil, fmt.Errorf("listing anchors in %s: %w", c.Dir, err)
+	}
+	if err := checkLog(c, logs, metas, head); err != nil {
+		return nil, err
 	}
 	var base *raft.SnapshotMeta // the newest that stays
 	readable := false           // all that is to be applied again
@@ -106,8 +103,8 @@ func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) error {
 		a, err := readAnchor(store, m.ID)
 		fits := err == nil && a.Network == c.Network.String() && a.Index <= head.Applied.Index
 		if fits && a.Index == head.Applied.Index && a != anchorOf(c, head) {
-			return fmt.Errorf("%w: after entry %d of term %d the ledger has size %d and root %x, and the anchor says term %d, size %d and root %s; "+
-				"one of the two was changed on the disk. Keep a copy of data/, then move data/ledger, and nothing else, away: the node makes it again from raft's log", ErrStorage,
+			return nil, fmt.Errorf("%w: after entry %d of term %d the ledger has size %d and root %x, and the anchor says term %d, size %d and root %s; "+
+				"one of the two was changed on the disk. Keep a copy of data/, then move data/ledger, and nothing else, away: the node makes it again from raft's log and its peers", ErrStorage,
 				head.Applied.Index, head.Applied.Term, head.Size, head.Root, a.Term, a.Size, a.Root)
 		}
 		if fits {
@@ -117,23 +114,42 @@ func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) error {
 		if !readable {
 			// An anchor that is gone does not come back: a ledger that was moved away may.
 			if err := readAll(logs, head.Applied.Index+1); err != nil {
-				return fmt.Errorf("the ledger is to be made again from raft's log: %w", err)
+				return nil, fmt.Errorf("the ledger is to be made again from raft's log: %w", err)
 			}
 			readable = true
 		}
 		c.Logger.Warn("an anchor is ahead of the ledger and is dropped; what is missing is applied again from raft's log",
 			"anchor", m.ID, "anchor_index", m.Index, "applied", head.Applied.Index, "err", err)
 		if err := os.RemoveAll(filepath.Join(anchorsDir(c.Dir), m.ID)); err != nil {
-			return fmt.Errorf("dropping an anchor: %w", err)
+			return nil, fmt.Errorf("dropping an anchor: %w", err)
 		}
 	}
 	if err := syncDir(anchorsDir(c.Dir)); err != nil {
-		return fmt.Errorf("dropping anchors: %w", err)
+		return nil, fmt.Errorf("dropping anchors: %w", err)
 	}
 	if base != nil && base.Index >= head.Applied.Index || head.Applied.Index == 0 {
-		return nil
+		return base, nil
 	}
-	return makeAnchor(c, logs, store, base, head)
+	conf, confIndex, err := membershipAt(c, logs, base, head.Applied.Index)
+	if err != nil {
+		return nil, err
+	}
+	return makeAnchor(c, store, head, conf, confIndex)
+}
+
+// dropHalves removes the anchors that a crash left half-made:
+// raft.FileSnapshotStore leaves them lying.
+func dropHalves(c Config) error {
+	halves, err := filepath.Glob(filepath.Join(anchorsDir(c.Dir), "*.tmp"))
+	if err != nil {
+		return err
+	}
+	for _, h := range halves {
+		if err := os.RemoveAll(h); err != nil {
+			return fmt.Errorf("removing a half-made anchor: %w", err)
+		}
+	}
+	return nil
 }
 
 // readAll reads the log from an entry on, to its end.
@@ -151,8 +167,10 @@ func readAll(logs raft.LogStore, from uint64) error {
 	return nil
 }
 
-// checkLog checks that the log goes on where the ledger ends.
-func checkLog(c Config, logs raft.LogStore, head ledger.Head) error {
+// checkLog checks that the log goes on where the ledger ends. An anchor alone
+// proves nothing: one that is durable beyond the ledger, with the log cut below
+// it, would let Raft skip what the ledger lacks.
+func checkLog(c Config, logs raft.LogStore, anchors []*raft.SnapshotMeta, head ledger.Head) error {
 	first, err := logs.FirstIndex()
 	if err != nil {
 		return fmt.Errorf("reading raft's log: %w", err)
@@ -161,13 +179,26 @@ func checkLog(c Config, logs raft.LogStore, head ledger.Head) error {
 	if err != nil {
 		return fmt.Errorf("reading raft's log: %w", err)
 	}
+	newest := uint64(0)
+	for _, m := range anchors {
+		newest = max(newest, m.Index)
+	}
+	if last == 0 && newest == 0 {
+		return fmt.Errorf("%w: the log in %s is empty, and there is no anchor; %s", ErrStateLost, c.Dir, olderCopy)
+	}
+	if last == 0 {
+		// Nothing has come since Adopt emptied the log: it would go on after the anchor.
+		first, last = newest+1, newest
+	}
 	at := head.Applied
 	switch {
+	case newest > last:
+		return fmt.Errorf("%w: there is an anchor of entry %d, the log in %s ends with %d; %s", ErrLedgerAhead, newest, c.Dir, last, olderCopy)
 	case at.Index > last:
-		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s ends with %d; raft's log was lost or is an older copy, and with it votes may be lost; %s", ErrLedgerAhead, at.Index, c.Dir, last, backOrDown)
+		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s ends with %d; %s", ErrLedgerAhead, at.Index, c.Dir, last, olderCopy)
 	case first > at.Index+1:
-		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s begins with %d; bring the ledger back from this node's own disk, as it was when it had reached entry %d",
-			ErrGap, at.Index, c.Dir, first, first-1)
+		return fmt.Errorf("%w: it was applied up to entry %d, the log in %s begins with %d; what is missing is to be caught up with from other nodes",
+			ErrGap, at.Index, c.Dir, first)
 	case at.Index < first:
 		return nil // nothing to compare
 	}
@@ -176,56 +207,62 @@ func checkLog(c Config, logs raft.LogStore, head ledger.Head) error {
 		return fmt.Errorf("looking where the ledger ends: %w", err)
 	}
 	if l.Term != at.Term {
-		return fmt.Errorf("%w: it has entry %d of term %d, the log in %s has term %d there; the two are not of one node, or not of one time; "+
-			"data/ledger and data/raft belong together: put back the pair that this node wrote",
-			ErrLedgerAhead, at.Index, at.Term, c.Dir, l.Term)
+		return fmt.Errorf("%w: it has entry %d of term %d, the log in %s has term %d there; the two are not of one node, or not of one time; %s",
+			ErrLedgerAhead, at.Index, at.Term, c.Dir, l.Term, olderCopy)
 	}
 	return nil
 }
 
-// makeAnchor makes an anchor at the ledger's place, with the membership that
-// the log had there. What the ledger has applied is committed, so that
-// membership is too.
-func makeAnchor(c Config, logs raft.LogStore, store raft.SnapshotStore, base *raft.SnapshotMeta, head ledger.Head) error {
-	if err := c.Ledger.Flush(); err != nil {
-		return fmt.Errorf("flushing the ledger: %w", err)
-	}
-	var conf raft.Configuration
-	var confIndex uint64
+// membershipAt is the membership that the log had at an entry which the ledger
+// has applied: it is committed then, and so is the membership.
+func membershipAt(c Config, logs raft.LogStore, base *raft.SnapshotMeta, at uint64) (conf raft.Configuration, index uint64, err error) {
 	from, err := logs.FirstIndex()
 	if err != nil {
-		return fmt.Errorf("reading raft's log: %w", err)
+		return conf, 0, fmt.Errorf("reading raft's log: %w", err)
 	}
+	// What was cut off held the founding entry, and no other membership: Raft's
+	// is changed by nothing yet.
+	conf, index = foundingMembership(c), 1
 	if base != nil {
-		conf, confIndex, from = base.Configuration, base.ConfigurationIndex, base.Index+1
+		conf, index, from = base.Configuration, base.ConfigurationIndex, max(from, base.Index+1)
 	}
-	for i := from; i <= head.Applied.Index; i++ {
+	for i := from; from > 0 && i <= at; i++ {
 		var l raft.Log
 		if err := logs.GetLog(i, &l); err != nil {
-			return fmt.Errorf("making an anchor: %w", err)
+			return conf, 0, fmt.Errorf("making an anchor: %w", err)
 		}
 		if l.Type == raft.LogConfiguration {
 			if conf, err = decodeConfiguration(l.Data); err != nil {
-				return fmt.Errorf("entry %d of raft's log: %w", i, err)
+				return conf, 0, fmt.Errorf("entry %d of raft's log: %w", i, err)
 			}
-			confIndex = i
+			index = i
 		}
 	}
-	if confIndex == 0 {
-		return fmt.Errorf("%w: no membership before entry %d", ErrGap, head.Applied.Index)
+	return conf, index, nil
+}
+
+// makeAnchor makes an anchor at the ledger's place, with the membership there.
+func makeAnchor(c Config, store raft.SnapshotStore, head ledger.Head, conf raft.Configuration, confIndex uint64) (*raft.SnapshotMeta, error) {
+	if err := c.Ledger.Flush(); err != nil {
+		return nil, fmt.Errorf("flushing the ledger: %w", err)
 	}
-	sink, err := store.Create(raft.SnapshotVersionMax, head.Applied.Index, head.Applied.Term, conf, confIndex, c.Transport)
+	sink, err := store.Create(raft.SnapshotVersionMax, head.Applied.Index, head.Applied.Term, conf, confIndex, plainAddresses{})
 	if err != nil {
-		return fmt.Errorf("making an anchor: %w", err)
+		return nil, fmt.Errorf("making an anchor: %w", err)
 	}
 	if err := anchorOf(c, head).write(sink); err != nil {
-		return fmt.Errorf("making an anchor: %w", errors.Join(err, sink.Cancel()))
+		return nil, fmt.Errorf("making an anchor: %w", errors.Join(err, sink.Cancel()))
 	}
 	if err := sink.Close(); err != nil {
-		return fmt.Errorf("making an anchor: %w", err)
+		return nil, fmt.Errorf("making an anchor: %w", err)
 	}
-	return nil
+	return &raft.SnapshotMeta{ID: sink.ID(), Index: head.Applied.Index, Term: head.Applied.Term, Configuration: conf, ConfigurationIndex: confIndex}, nil
 }
+
+// plainAddresses is all of a transport that an anchor needs: how an address is written.
+type plainAddresses struct{ raft.Transport }
+
+func (plainAddresses) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
 
 // decodeConfiguration is raft.DecodeConfiguration with an error in place of a panic.
 func decodeConfiguration(data []byte) (conf raft.Configuration, err error) {

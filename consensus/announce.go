@@ -49,10 +49,9 @@ func (t *tap) announceLocked(id raft.ServerID, at raft.ServerAddress, p *peer) {
 	}
 	done := make(chan struct{})
 	p.announcing = done
-	self := t.EncodePeer(t.self, t.LocalAddr())
+	h := t.header()
 	req := &raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.self), Addr: self},
-		Term:      a.term, Leader: self, PrevLogEntry: a.at.Index, PrevLogTerm: a.at.Term, LeaderCommitIndex: a.at.Index,
+		RPCHeader: h, Term: a.term, Leader: h.Addr, PrevLogEntry: a.at.Index, PrevLogTerm: a.at.Term, LeaderCommitIndex: a.at.Index,
 	}
 	go func() {
 		var resp raft.AppendEntriesResponse

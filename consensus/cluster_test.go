@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +41,8 @@ type member struct {
 	disk   vfs.FS // the ledger's
 	tune   func(*Config)
 	ledger *ledger.Ledger
-	node   *Node // nil while it is down
+	node   *Node                // nil while it is down
+	live   atomic.Pointer[Node] // node, for other goroutines
 }
 
 func (m *member) addr() raft.ServerAddress { return raft.ServerAddress("peer-" + m.id) }
@@ -48,9 +50,10 @@ func (m *member) addr() raft.ServerAddress { return raft.ServerAddress("peer-" +
 func (m *member) config() Config {
 	c := Config{
 		Self: m.id, Network: m.c.net.id, Dir: filepath.Join(m.dir, "data"), MarkerPath: filepath.Join(m.dir, "founded"),
-		Profile: brisk, Key: testKey(m.id + "/node"), Transport: m.c.wires.attach(m.addr()), Ledger: m.ledger, Found: true,
+		Profile: brisk, Key: testKey(m.id + "/node"), Transport: m.c.wires.attach(m.addr()), Ledger: recording{m.ledger, m.c.history}, Found: true,
 		Logger: testLog().With("node", m.id),
 	}
+	c.PeerTerm, c.LeaderFrontier = m.peerTerm, m.leaderFrontier
 	for _, o := range m.c.members {
 		c.Servers = append(c.Servers, Server{ID: o.id, Address: string(o.addr())})
 	}
@@ -87,6 +90,7 @@ func (m *member) tryStart() error {
 		return err
 	}
 	m.node = n
+	m.live.Store(n)
 	return nil
 }
 
@@ -101,6 +105,7 @@ func (m *member) closeLedger() {
 // stop ends a member in good order.
 func (m *member) stop() {
 	m.c.t.Helper()
+	m.live.Store(nil)
 	err := m.node.Close()
 	if err != nil && m.node.fault.get() == nil {
 		m.c.t.Errorf("%s: closing: %v", m.id, err)
@@ -113,6 +118,7 @@ func (m *member) stop() {
 func (m *member) kill() {
 	m.c.t.Helper()
 	n := m.node
+	m.live.Store(nil)
 	m.c.wires.isolate(m.addr(), true)
 	n.stopRaft()
 	n.closeOnce.Do(func() {
@@ -134,11 +140,12 @@ type cluster struct {
 	net     *testNetwork
 	wires   *wires
 	members []*member
+	history *history
 }
 
 func newCluster(t testing.TB, ids ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, net: newTestNetwork(t, ids...), wires: newWires()}
+	c := &cluster{t: t, net: newTestNetwork(t, ids...), wires: newWires(), history: &history{}}
 	for _, id := range ids {
 		c.members = append(c.members, &member{c: c, id: id, dir: t.TempDir(), disk: vfs.NewMem()})
 	}

@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -57,17 +58,48 @@ type Config struct {
 	Servers []Server
 	// Found lets a node that has no Raft state begin with Servers. Without it
 	// such a node does not start: an empty folder is as likely a lost disk as a
-	// new network.
+	// new network. It is for the network's very first start; to join one that
+	// runs, catch up with it and Adopt.
 	Found bool
 	// Logger takes the node's log. Default: slog.Default().
 	Logger *slog.Logger
 	// LogWriteDeadline is how long a write to Raft's log may take before a
 	// leader steps down (C9). Default 8 s; at most 2 minutes.
 	LogWriteDeadline time.Duration
-	// AnchorEvery is about how many entries there are between anchors while the
-	// node runs; they are looked for every half minute. It bounds how much of
+	// AnchorEvery is how many entries there are between anchors while the node
+	// runs; a quarter of KeepLogBytes makes one sooner. It bounds how much of
 	// the log a start after a crash has to look through. Default 4096.
 	AnchorEvery uint64
+	// KeepLogEntries and KeepLogBytes are how much of Raft's log stays, for
+	// followers that lag: what is beyond either is cut off at the next anchor (C16).
+	// Defaults 65536 entries, at least 1, and 256 MiB as stored, at least 1 MiB.
+	KeepLogEntries uint64
+	KeepLogBytes   int64
+	// Certified is where in the order the block stands that the newest certified
+	// checkpoint ends with; false while there is none. Whoever is behind the cut
+	// catches up to there, so nothing above it is ever cut off. Nil cuts nothing.
+	// It is called from a goroutine of its own.
+	Certified func() (ledger.Position, bool)
+	// Seal is asked, while this node leads and orders nothing else, for a
+	// statement that the ledger wants from whoever leads: the seal of its state.
+	// base is where the ledger stands and at the time of the block that will hold
+	// it, alone. Nil means that none is due. It is asked at least every second and
+	// before each block, from the goroutine that orders: it must be quick to say
+	// no. A seal that fails or is refused is logged, and asked for again later.
+	Seal func(base ledger.Head, at time.Time) (*ledger.Candidate, error)
+	// Diverged says, in a sentence, that this ledger is known not to be what the
+	// others have, by what is no part of the order: a quorum has certified another
+	// one. "" while nothing says so; nil if nothing ever does. Such a node is astray
+	// (C15) until it is made anew, and hands on whatever leadership it gets. It is
+	// asked often, from any goroutine: it must be quick, and not ask this Node.
+	Diverged func() string
+	// PeerTerm asks another voter, by id, for the term that it is in (Node.Term
+	// there). Needed, as LeaderFrontier is, by a node that came back without its
+	// votes (C18); only it asks.
+	PeerTerm func(ctx context.Context, id string) (uint64, error)
+	// LeaderFrontier asks whoever leads for Node.Frontier. It must not answer
+	// from memory: what counts is that the leader named it after it was asked.
+	LeaderFrontier func(ctx context.Context) (index uint64, err error)
 	// QueueStatements and QueueBytes bound what waits to be proposed; beyond
 	// them Submit answers ErrBusy. Defaults 16384 and 64 MiB.
 	QueueStatements int
@@ -77,6 +109,13 @@ type Config struct {
 	hook func(raft.LogStore, raft.StableStore) (raft.LogStore, raft.StableStore)
 	// noSyncForTest spares tests of thousands of blocks their disk's time.
 	noSyncForTest bool
+	// silenceForTest is deadSilence for tests; 0: deadSilence.
+	silenceForTest time.Duration
+	// sealRetryForTest is sealRetry for tests; 0: sealRetry.
+	sealRetryForTest time.Duration
+	// crashForTest is called between the steps of Adopt, and ends it with the
+	// error that it gives.
+	crashForTest func(step string) error
 }
 
 // ErrConfig: a configuration that cannot work.
@@ -92,11 +131,20 @@ func (c Config) withDefaults() Config {
 	if c.AnchorEvery == 0 {
 		c.AnchorEvery = 4096
 	}
+	if c.KeepLogEntries == 0 {
+		c.KeepLogEntries = 65536
+	}
+	if c.KeepLogBytes == 0 {
+		c.KeepLogBytes = 256 << 20
+	}
 	if c.QueueStatements == 0 {
 		c.QueueStatements = 16384
 	}
 	if c.QueueBytes == 0 {
 		c.QueueBytes = 64 << 20
+	}
+	if c.Diverged == nil {
+		c.Diverged = func() string { return "" }
 	}
 	// The same servers in one order: the entry that founds the network is then
 	// the same, to the byte, at every node.
@@ -107,7 +155,41 @@ func (c Config) withDefaults() Config {
 
 // validate reports every fault at once; defaults are filled in.
 func (c Config) validate() error {
-	var faults []error
+	faults := c.placeFaults()
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
+	if len(c.Key) != ed25519.PrivateKeySize {
+		fault("Key has %d bytes, want %d: the node's Ed25519 private key", len(c.Key), ed25519.PrivateKeySize)
+	}
+	if c.Transport == nil {
+		fault("Transport is missing")
+	} else if _, ok := c.Transport.(raft.WithPreVote); !ok {
+		fault("Transport %T knows no pre-vote; without it a node that was cut off disturbs the others when it returns", c.Transport)
+	}
+	if err := c.Profile.validate(); err != nil {
+		faults = append(faults, err)
+	}
+	if c.LogWriteDeadline < 10*time.Millisecond || c.LogWriteDeadline > 2*time.Minute {
+		fault("LogWriteDeadline is %v, want 10ms to 2m", c.LogWriteDeadline)
+	}
+	if c.KeepLogBytes < 1<<20 {
+		fault("KeepLogBytes is %d, want at least %d", c.KeepLogBytes, 1<<20)
+	}
+	if c.QueueStatements < 1 || c.QueueBytes < 1 {
+		fault("the queue's bounds are %d statements and %d bytes, want at least one of each", c.QueueStatements, c.QueueBytes)
+	}
+	for _, s := range c.Servers {
+		if s.ID == c.Self && c.Transport != nil && s.Address != string(c.Transport.LocalAddr()) {
+			fault("this node is %q among the servers, and its transport %q", s.Address, c.Transport.LocalAddr())
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return nil
+}
+
+// placeFaults are the faults of what says where this node's state is, and whose it is.
+func (c Config) placeFaults() (faults []error) {
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
 	if c.Dir == "" {
 		fault("Dir is missing")
@@ -118,25 +200,8 @@ func (c Config) validate() error {
 	if c.Network == (statement.NetworkID{}) {
 		fault("Network is zero: want the SHA-256 of the genesis file")
 	}
-	if len(c.Key) != ed25519.PrivateKeySize {
-		fault("Key has %d bytes, want %d: the node's Ed25519 private key", len(c.Key), ed25519.PrivateKeySize)
-	}
-	if c.Transport == nil {
-		fault("Transport is missing")
-	} else if _, ok := c.Transport.(raft.WithPreVote); !ok {
-		fault("Transport %T knows no pre-vote; without it a node that was cut off disturbs the others when it returns", c.Transport)
-	}
 	if c.Ledger == nil {
 		fault("Ledger is missing")
-	}
-	if err := c.Profile.validate(); err != nil {
-		faults = append(faults, err)
-	}
-	if c.LogWriteDeadline < 10*time.Millisecond || c.LogWriteDeadline > 2*time.Minute {
-		fault("LogWriteDeadline is %v, want 10ms to 2m", c.LogWriteDeadline)
-	}
-	if c.QueueStatements < 1 || c.QueueBytes < 1 {
-		fault("the queue's bounds are %d statements and %d bytes, want at least one of each", c.QueueStatements, c.QueueBytes)
 	}
 	ids, addresses := map[string]bool{}, map[string]bool{}
 	for _, s := range c.Servers {
@@ -147,17 +212,11 @@ func (c Config) validate() error {
 			fault("server %q at %q is there twice", s.ID, s.Address)
 		}
 		ids[s.ID], addresses[s.Address] = true, true
-		if s.ID == c.Self && c.Transport != nil && s.Address != string(c.Transport.LocalAddr()) {
-			fault("this node is %q among the servers, and its transport %q", s.Address, c.Transport.LocalAddr())
-		}
 	}
 	if !ids[c.Self] {
 		fault("this node, %q, is not among the %d servers; only validators take part in ordering", c.Self, len(c.Servers))
 	}
-	if err := errors.Join(faults...); err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	return nil
+	return faults
 }
 
 func (c Config) raft() *raft.Config {
@@ -173,12 +232,12 @@ func (c Config) raft() *raft.Config {
 	// We make the groups ourselves, and with a buffer before Raft a refused
 	// Apply could not be told from one that was taken.
 	r.BatchApplyCh = false
-	// Until replicas catch up from one another's ledgers, a follower needs the
-	// log from wherever it is. Raft compares with this number before it
-	// computes with it, so the largest there is deletes nothing.
+	// When an anchor is made, and what is cut off then, keeper decides. Raft
+	// compares with TrailingLogs before it computes with it, so the largest there
+	// is deletes nothing; and looks in vain for a log that is longer than any.
 	r.TrailingLogs = ^uint64(0)
-	r.SnapshotThreshold = c.AnchorEvery
-	r.SnapshotInterval = 30 * time.Second
+	r.SnapshotThreshold = ^uint64(0)
+	r.SnapshotInterval = time.Hour
 	// The ledger is what it is: see C7.
 	r.NoSnapshotRestoreOnStart = true
 	r.NoLegacyTelemetry = true

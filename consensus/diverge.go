@@ -26,35 +26,52 @@ var ErrDiverged = errors.New("this node's ledger may have diverged from the othe
 // another validator that does fit: it takes the mark away. A block of our own
 // does not, as it fits whatever we have.
 //
+// Where the network has other ways to tell (Config.Diverged), it is this ledger
+// that is wrong, and no block takes the mark away. Such a node must not lead: the
+// blocks that it would sign for its own history fit nobody else's, so that all who
+// are right would be marked for as long as it leads.
+//
 // The process goes on, because one signed block of a liar would else stop every
 // node; and it votes, stores and follows, because Raft's log is not in doubt.
 type astray struct {
 	self  string
 	alone bool // there is no other validator to agree with
 	log   *slog.Logger
-	wake  func() // tells the proposer
+	wake  func()        // tells the proposer
+	known func() string // Config.Diverged
 
 	mu    sync.Mutex
 	why   string // "": not astray
 	since time.Time
-	turns int // how often leadership was handed over since the last block that does not fit
+	found time.Time // when known first said so
+	turns int       // how often leadership was handed over since the last block that does not fit
 }
 
 func newAstray(c Config, wake func()) *astray {
-	return &astray{self: c.Self, alone: len(c.Servers) == 1, log: c.Logger, wake: wake}
+	return &astray{self: c.Self, alone: len(c.Servers) == 1, log: c.Logger, wake: wake, known: c.Diverged}
 }
 
 // get says why this node is astray, and since when; "" if it is not.
 func (a *astray) get() (why string, since time.Time) {
+	why = a.known()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.why, a.since
+	if why == "" {
+		return a.why, a.since
+	}
+	if a.found.IsZero() {
+		a.found = time.Now()
+	}
+	return why, a.found
 }
 
 // see takes note of what became of a block.
 func (a *astray) see(pos ledger.Position, raw []byte, out ledger.Applied) {
 	misfit := out.Refused == ledger.RefusedBase
-	if why, _ := a.get(); a.alone || !misfit && (why == "" || out.Refused != "" || out.Count == 0) {
+	a.mu.Lock()
+	marked := a.why != ""
+	a.mu.Unlock()
+	if a.alone || !misfit && (!marked || out.Refused != "" || out.Count == 0) {
 		return
 	}
 	b, err := block.Parse(raw)
@@ -95,27 +112,34 @@ func (a *astray) recall(l Ledger, logs raft.LogStore) error {
 	if err != nil {
 		return fmt.Errorf("reading raft's log: %w", err)
 	}
-	if at.Index == 0 || at.Index < first {
-		return nil
+	last, err := logs.LastIndex()
+	if err != nil {
+		return fmt.Errorf("reading raft's log: %w", err)
 	}
-	var last raft.Log
-	if err := logs.GetLog(at.Index, &last); err != nil {
+	if at.Index == 0 || at.Index < first || at.Index > last {
+		return nil // cut off, or nothing came since Adopt emptied the log
+	}
+	var newest raft.Log
+	if err := logs.GetLog(at.Index, &newest); err != nil {
 		return fmt.Errorf("looking at the last block: %w", err)
 	}
-	if last.Type != raft.LogCommand || len(last.Data) == 0 {
+	if newest.Type != raft.LogCommand || len(newest.Data) == 0 {
 		return nil
 	}
-	out, err := l.Apply(at, last.Data) // it was applied before: nothing changes
+	out, err := l.Apply(at, newest.Data) // it was applied before: nothing changes
 	if err != nil {
 		return fmt.Errorf("looking at entry %d again: %w", at.Index, err)
 	}
-	a.see(at, last.Data, out)
+	a.see(at, newest.Data, out)
 	return nil
 }
 
 // yields reports that a leader is to hand leadership over instead of reigning,
 // and counts that it does: with another leader it will be seen who is right.
 func (a *astray) yields(voters int) bool {
+	if a.known() != "" {
+		return true
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.why == "" || a.turns >= voters {
@@ -131,6 +155,9 @@ func (a *astray) yields(voters int) bool {
 // nothing in it: to those whose ledgers are as ours is it takes the mark away,
 // to all others we are the one who is wrong.
 func (a *astray) desperate(voters int) bool {
+	if a.known() != "" {
+		return false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.turns >= voters

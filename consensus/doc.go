@@ -26,13 +26,17 @@
 //	     memberships) never reach it: its position is that of the last block.
 //	C7   The ledger is never ahead of Raft's log. Where it is behind (a crash, a
 //	     lost disk), the log replays from where the ledger stands: anchors bend to
-//	     the ledger, never the reverse.
+//	     the ledger, never the reverse. Where the log does not reach down to the
+//	     ledger any more, nothing is skipped: the node does not start (ErrGap)
+//	     before its ledger was caught up with from others.
 //	C8   An anchor is written only after the ledger's flush, and says where the
-//	     ledger stood; nothing is ever restored from it. Raft's log is kept whole.
+//	     ledger stood; nothing is ever restored from it.
 //	C9   A write to Raft's log that misses its deadline costs the leadership. If
 //	     it lands later, it is undone before anything else is written.
 //	C10  Term and vote are never lost silently: a node whose marker says that it
-//	     took part, and whose Raft state is gone, does not start.
+//	     took part, and whose Raft state is gone, does not start (ErrStateLost); nor
+//	     one whose log is an older copy than its ledger or anchors (ErrLedgerAhead).
+//	     It comes back by Adopt, without a vote (C18).
 //	C11  A failure of storage, or of what this package takes for granted, ends all
 //	     acknowledging and is told once, through Fault.
 //	C12  ReadIndex names a point that holds everything acknowledged anywhere
@@ -45,5 +49,19 @@
 //	     this very term, vouches for nothing until another validator's block
 //	     fits: no acknowledgement, no read point, no fresh contact. It does not stop.
 //
-// DESIGN.md has the roads not taken.
+//	C16  Raft's log is cut from its begin only, below an anchor, and below the block
+//	     that ends the newest certified checkpoint: whoever is behind it finds all
+//	     that is missing in other nodes' ledgers, certified.
+//	C17  No state comes through Raft, and what lies below an anchor is neither
+//	     looked for nor written again. A follower whose log ends before the
+//	     leader's begins is told so (Behind); one that came back above is found.
+//	C18  A node that lost its votes abstains. It acknowledges nothing before its
+//	     term is at least that of any leader that it may have voted for, votes
+//	     never in a term up to there, and for nobody before it has all that the
+//	     leader's log had after its return.
+//	C19  The leader's own statement (Config.Seal) is alone in its block, whose time is
+//	     the one that it was made for. What goes wrong with it costs nobody else's
+//	     statement its place.
+//
+// DESIGN.md has the roads not taken, and the argument for C18.
 package consensus

@@ -12,23 +12,28 @@ import (
 )
 
 var (
-	// ErrNotFounded: there is no Raft state, and nobody said to begin.
+	// ErrNotFounded: there is no Raft state, and nobody said to begin. Where the
+	// network runs already, catch up with it, then Adopt with rejoin.
 	ErrNotFounded = errors.New("this node has no state")
-	// ErrStateLost: this node took part before, and what it voted is gone.
+	// ErrStateLost: this node took part before, and what it voted is gone. Catch
+	// up with the others, then Adopt with rejoin.
 	ErrStateLost = errors.New("this node's raft state is lost")
 	// ErrOtherNetwork: the marker is of another network.
 	ErrOtherNetwork = errors.New("this directory belongs to another network")
 )
 
-// backOrDown is what can be done about lost votes in this version.
-const backOrDown = "mount the right disk, or bring that disk's own newest state back; never an older copy, and do not begin anew with these keys: " +
-	"either could make this node vote twice. If it is gone for good, leave this node down: the others go on without it as long as they are a majority, " +
-	"and a node can be replaced once the network has governance, which this version has not"
+// What becomes of a node without its votes, for whoever reads the error.
+const (
+	rejoins = "what it voted is forgotten: it catches up with the other nodes, and votes for nobody until it has what it may have promised"
+	// olderCopy: an older copy of raft.db has older votes, which is none at all.
+	olderCopy = "raft's log was lost or is an older copy, and with it votes may be lost; " + rejoins
+)
 
 // found makes sure that Raft has a state to start from, and that a marker says
 // so (C10). A node that lost its votes and began again could vote a second time
 // in a term, and a block could be replaced that was acknowledged; so whoever
-// has the marker, a ledger or an anchor, and no votes, does not start.
+// has the marker, a ledger or an anchor, and no votes, does not start: it
+// rejoins (Adopt), and abstains at first (C18).
 //
 // stable and logs are the stores themselves: nothing runs yet.
 func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.SnapshotStore) error {
@@ -45,6 +50,10 @@ func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.S
 	if err != nil {
 		return fmt.Errorf("listing anchors in %s: %w", c.Dir, err)
 	}
+	rejoin, err := readRejoin(stable)
+	if err != nil {
+		return err
+	}
 	votes := filepath.Join(c.Dir, logFile)
 	switch applied := c.Ledger.Head().Applied; {
 	case has && marked:
@@ -54,25 +63,31 @@ func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.S
 		c.Logger.Warn("the marker of this node's part in the network is missing; it is written again", "path", c.MarkerPath)
 		return writeMarker(c)
 	case marked:
-		return fmt.Errorf("%w: %s says that it took part in the network, and %s is missing or empty; %s", ErrStateLost, c.MarkerPath, votes, backOrDown)
+		return fmt.Errorf("%w: %s says that it took part in the network, and %s is missing or empty; %s", ErrStateLost, c.MarkerPath, votes, rejoins)
 	case applied.Index > 0:
-		return fmt.Errorf("%w: the ledger was applied up to entry %d, and %s is missing or empty; %s", ErrStateLost, applied.Index, votes, backOrDown)
+		return fmt.Errorf("%w: the ledger was applied up to entry %d, and %s is missing or empty; %s", ErrStateLost, applied.Index, votes, rejoins)
 	case len(metas) > 0:
-		return fmt.Errorf("%w: there is an anchor of entry %d in %s, and %s is missing or empty; %s", ErrStateLost, metas[0].Index, c.Dir, votes, backOrDown)
+		return fmt.Errorf("%w: there is an anchor of entry %d in %s, and %s is missing or empty; %s", ErrStateLost, metas[0].Index, c.Dir, votes, rejoins)
+	case rejoin.Phase != "":
+		return fmt.Errorf("%w: %s says that this node was about to rejoin when it was interrupted; %s", ErrStateLost, votes, rejoins)
 	case !c.Found:
 		return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? "+
 			"Set found (--found) only at the very first start of this authority's node; never if it ever ran, here or elsewhere: it would forget what it voted", ErrNotFounded, c.Dir)
 	}
-	conf := raft.Configuration{}
-	for _, s := range c.Servers {
-		conf.Servers = append(conf.Servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Address)})
-	}
-	if err := raft.BootstrapCluster(c.raft(), logs, stable, anchors, c.Transport, conf); err != nil {
+	if err := raft.BootstrapCluster(c.raft(), logs, stable, anchors, c.Transport, foundingMembership(c)); err != nil {
 		return fmt.Errorf("founding in %s: %w", c.Dir, err)
 	}
 	// A crash between these lines leaves a state without a marker, which the
 	// next start mends. The other way round, it would find a loss where there is none.
 	return writeMarker(c)
+}
+
+// foundingMembership is the network's first membership, entry 1 of its log.
+func foundingMembership(c Config) (conf raft.Configuration) {
+	for _, s := range c.Servers {
+		conf.Servers = append(conf.Servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Address)})
+	}
+	return conf
 }
 
 const markerFormat = "concordat-founded/1"

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+
+	"concordat/ledger"
 )
 
 // Node is one validator's part in ordering. Open makes it, Close ends it; its
@@ -20,12 +22,15 @@ type Node struct {
 	log   *slog.Logger
 	fault *fault
 
-	bolt  *raftboltdb.BoltStore
-	guard *guard
-	logs  raft.LogStore
-	tap   *tap
-	fsm   *fsm
-	raft  *raft.Raft
+	bolt    *raftboltdb.BoltStore
+	guard   *guard
+	lengths *lengths // of what is in the log
+	anchors raft.SnapshotStore
+	store   *logStore // the log, under
+	logs    raft.LogStore
+	tap     *tap
+	fsm     *fsm
+	raft    *raft.Raft
 	// astray says whether this ledger may not be the network's (C15).
 	astray *astray
 
@@ -33,9 +38,13 @@ type Node struct {
 	reads    reads
 	reign    atomic.Pointer[reign] // nil unless this node leads and is ready to
 	last     lastSigned            // of the proposer's goroutine
+	spoilt   spoilt                // of the proposer's goroutine
+	sealNext time.Time             // of the proposer's goroutine: Config.Seal is not asked before
 	signedAt atomic.Uint64         // the size at which a block was signed last
 	blocks   atomic.Uint64         // blocks ordered by this node
 	known    knowledge
+	behind   behind
+	absence  *abstention // nil unless votes were lost
 	changed  news
 	observed chan raft.Observation
 
@@ -56,17 +65,22 @@ type lastSigned struct {
 
 // Open starts this node's part in ordering: it founds it if it is new and was
 // told to, brings Raft to where the ledger stands, and begins to follow, or to
-// stand for election. It takes over the transport, and closes it where it
-// fails, but for ErrConfig. Errors wrap ErrConfig, ErrLocked, ErrNotFounded, ErrStateLost,
-// ErrOtherNetwork, ErrLedgerAhead, ErrGap, ErrCorrupt or ErrStorage where they are that.
+// stand for election; or, without its votes, to abstain (C18). It takes over the
+// transport, and closes it where it fails, but for faults of c alone (ErrConfig).
+// It may be opened again, with another transport, when it is closed.
+//
+// Errors wrap ErrConfig, ErrLocked, ErrOtherNetwork, ErrCorrupt or ErrStorage where
+// they are that; and these, after which the way on is to catch up with other nodes
+// and to Adopt: ErrGap; with rejoin, ErrStateLost, ErrLedgerAhead and, if the
+// network runs already, ErrNotFounded.
 func Open(c Config) (_ *Node, err error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	n := &Node{
-		cfg: c, log: c.Logger, fault: newFault(), queue: newQueue(c.QueueStatements, c.QueueBytes),
-		observed: make(chan raft.Observation, 1), closing: make(chan struct{}), hurry: make(chan struct{}), stopping: make(chan struct{}),
+		cfg: c, log: c.Logger, fault: newFault(), lengths: newLengths(), queue: newQueue(c.QueueStatements, c.QueueBytes),
+		behind: behind{told: make(chan struct{}, 1)}, observed: make(chan raft.Observation, 1), closing: make(chan struct{}), hurry: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	var started atomic.Pointer[raft.Raft]
 	n.tap = newTap(c.Transport, raft.ServerID(c.Self), func() uint64 {
@@ -84,21 +98,35 @@ func Open(c Config) (_ *Node, err error) {
 			err = errors.Join(err, n.bolt.Close())
 		}
 	}()
-	if n.bolt, err = openBolt(c.Dir, c.noSyncForTest); err != nil {
+	if n.bolt, err = openBolt(c.Dir, c.noSyncForTest, n.lengths); err != nil {
 		return nil, err
 	}
-	anchors, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))
+	n.anchors, err = raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))
 	if err != nil {
 		return nil, fmt.Errorf("opening anchors in %s: %w", c.Dir, err)
 	}
 	path := filepath.Join(c.Dir, logFile)
 	var under raft.LogStore = &sealedLog{LogStore: n.bolt, path: path}
 	var stable raft.StableStore = &sealedStable{StableStore: n.bolt, path: path}
-	if err := found(c, stable, under, anchors); err != nil {
+	if err := finishAdoption(c, stable, under, n.anchors); err != nil {
 		return nil, err
 	}
-	if err := fitAnchors(c, under, anchors); err != nil {
+	if err := found(c, stable, under, n.anchors); err != nil {
 		return nil, err
+	}
+	base, err := fitAnchors(c, under, n.anchors)
+	if err != nil {
+		return nil, err
+	}
+	rejoin, err := readRejoin(stable)
+	if err != nil {
+		return nil, err
+	}
+	if rejoin.abstains() && len(c.Servers) > 1 {
+		if c.PeerTerm == nil || c.LeaderFrontier == nil {
+			return nil, fmt.Errorf("%w: this node lost its votes and is to find out what it may have promised: PeerTerm and LeaderFrontier are needed", ErrConfig)
+		}
+		n.tap.gate.set(rejoin.Phase)
 	}
 	n.astray = newAstray(c, n.queue.signal)
 	if err := n.astray.recall(c.Ledger, under); err != nil {
@@ -109,11 +137,20 @@ func Open(c Config) (_ *Node, err error) {
 	if c.hook != nil {
 		under, stable = c.hook(under, stable)
 	}
-	if n.logs, err = raft.NewLogCache(cachedLogs, &logStore{LogStore: under, guard: n.guard}); err != nil {
+	n.store = &logStore{LogStore: under, guard: n.guard, lengths: n.lengths}
+	if n.logs, err = raft.NewLogCache(cachedLogs, n.store); err != nil {
 		return nil, err
 	}
+	t := n.tap
+	t.log, t.logs, t.stopping, t.heartbeat, t.batch, t.fellBack = n.log, n.logs, n.stopping, c.Profile.Heartbeat, c.Profile.MaxAppend, n.NoteBehind
+	t.leads = func() bool { r := started.Load(); return r != nil && r.State() == raft.Leader }
+	if base != nil {
+		t.rebase(ledger.Position{Index: base.Index, Term: base.Term})
+	}
+	go t.listen()
+	guarded := &stableStore{stable, n.guard}
 	n.fsm = newFSM(c, n.fault, n.astray)
-	if n.raft, err = newRaft(c.raft(), n.fsm, &raftsLog{n.logs, n.fault}, &stableStore{stable, n.guard}, anchors, n.tap, n.fault); err != nil {
+	if n.raft, err = newRaft(c.raft(), n.fsm, &raftsLog{n.logs, n.fault}, guarded, n.anchors, n.tap, n.fault); err != nil {
 		return nil, err
 	}
 	started.Store(n.raft)
@@ -124,8 +161,14 @@ func Open(c Config) (_ *Node, err error) {
 		}
 		return false
 	}))
+	if !n.tap.gate.votes() {
+		n.absence = &abstention{n: n, stable: guarded, rec: rejoin}
+		n.absence.say("it lost its votes, and has only begun to ask the others what it may have promised")
+		n.wg.Go(n.absence.run)
+	}
 	n.wg.Go(n.propose)
 	n.wg.Go(n.watch)
+	n.wg.Go(n.keep)
 	return n, nil
 }
 

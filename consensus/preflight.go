@@ -21,12 +21,14 @@ const lockPatience = time.Second
 // written out, the list alone would make a commit slow once the file has been
 // large. The price is a walk over the file's pages at the start, and preflight's
 // before it.
-func openBolt(dir string, noSyncForTest bool) (_ *raftboltdb.BoltStore, err error) {
+//
+// sizes, if it is not nil, gets the length of every entry in the file.
+func openBolt(dir string, noSyncForTest bool, sizes *lengths) (_ *raftboltdb.BoltStore, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of raft's log: %w", err)
 	}
 	path := filepath.Join(dir, logFile)
-	if err := preflight(path); err != nil {
+	if err := preflight(path, sizes); err != nil {
 		return nil, explainOpen(path, err)
 	}
 	defer func() {
@@ -62,7 +64,7 @@ func explainOpen(path string, err error) error {
 // memory and believes what it reads there, in goroutines of its own: a file cut
 // short, or a page that points nowhere, would end the process without a word
 // that helps anybody.
-func preflight(path string) (err error) {
+func preflight(path string, sizes *lengths) (err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil // to be made
@@ -94,7 +96,7 @@ func preflight(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	size := int64(db.Info().PageSize)
-	w := &walk{file: f, pageSize: size, pages: uint64(tx.Size() / size), seen: map[uint64]bool{0: true, 1: true}}
+	w := &walk{file: f, pageSize: size, pages: uint64(tx.Size() / size), seen: map[uint64]bool{0: true, 1: true}, sizes: sizes}
 	if what := w.root(uint64(tx.Cursor().Bucket().Root())); what != nil {
 		return fmt.Errorf("%w: %s: %w; %s", ErrCorrupt, path, what, mendCorrupt)
 	}

@@ -22,6 +22,7 @@ type reign struct{ term uint64 }
 type sealed struct {
 	base     ledger.Head
 	raw      []byte
+	own      bool           // it holds the leader's own statement (Config.Seal), and nobody waits
 	accepted []item         // one for each statement of the block
 	twins    map[int][]item // the same statement again, by its place in the block
 	later    []judged       // refused because of a statement in this block (C5)
@@ -30,6 +31,14 @@ type sealed struct {
 type judged struct {
 	item    item
 	outcome Outcome
+}
+
+// count is how many statements the block holds.
+func (s *sealed) count() int {
+	if s.own {
+		return 1
+	}
+	return len(s.accepted)
 }
 
 // everyone is all who wait for the block.
@@ -106,6 +115,10 @@ func (n *Node) leaving() error {
 // know the outcome of it has answered when it returns.
 func (n *Node) lead() {
 	term := n.raft.CurrentTerm()
+	if n.isSpoilt(term) {
+		n.handOver()
+		return
+	}
 	if err := n.await(n.raft.Barrier(n.cfg.Profile.Heartbeat)); err != nil || !n.reigns(term) {
 		n.pause() // unless leadership is gone, Raft is busy: a disk, or a transfer
 		return
@@ -134,15 +147,16 @@ func (n *Node) lead() {
 			n.handOver()
 			return
 		}
+		if mine == nil && n.isSpoilt(term) {
+			return
+		}
+		if mine == nil {
+			mine = n.ownBlock(term)
+		}
 		if mine == nil {
 			items := n.queue.gather()
 			if len(items) == 0 {
-				select {
-				case <-n.queue.wake:
-				case <-n.raft.LeaderCh():
-				case <-n.closing:
-				case <-n.fault.done:
-				}
+				n.idle()
 				continue
 			}
 			tried = true
@@ -165,6 +179,23 @@ func (n *Node) lead() {
 		default:
 			n.pause()
 		}
+	}
+}
+
+// idle waits until there is something to do, or it is time to ask whether there is.
+func (n *Node) idle() {
+	var tick <-chan time.Time
+	if n.cfg.Seal != nil {
+		timer := time.NewTimer(sealAsk)
+		defer timer.Stop()
+		tick = timer.C
+	}
+	select {
+	case <-tick:
+	case <-n.queue.wake:
+	case <-n.raft.LeaderCh():
+	case <-n.closing:
+	case <-n.fault.done:
 	}
 }
 
@@ -241,16 +272,26 @@ func (n *Node) seal(term uint64, items []item) (*sealed, error) {
 	if len(statements) == 0 {
 		return nil, nil
 	}
-	s.raw, err = block.Seal(block.Header{
-		Network: n.cfg.Network, Term: term, Size: base.Size, Root: base.Root,
-		// Clocks of two leaders differ; time in the ledger does not run back.
-		Time: max(time.Now().UnixMilli(), base.Time), Proposer: statement.Region(n.cfg.Self),
+	if s.raw, err = n.sign(term, base, blockTime(base), statements, attachments); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// blockTime is the time of a block that is made now, in Unix milliseconds.
+// Clocks of two leaders differ; time in the ledger does not run back.
+func blockTime(base ledger.Head) int64 { return max(time.Now().UnixMilli(), base.Time) }
+
+// sign makes the block's bytes.
+func (n *Node) sign(term uint64, base ledger.Head, at int64, statements, attachments [][]byte) ([]byte, error) {
+	raw, err := block.Seal(block.Header{
+		Network: n.cfg.Network, Term: term, Size: base.Size, Root: base.Root, Time: at, Proposer: statement.Region(n.cfg.Self),
 	}, statements, attachments, n.cfg.Key)
 	if err != nil {
 		return nil, fmt.Errorf("sealing a block of %d statements: %w", len(statements), err)
 	}
-	n.signed(term, base.Size, s.raw)
-	return s, nil
+	n.signed(term, base.Size, raw)
+	return raw, nil
 }
 
 // signed asserts C2: it remembers what was signed last, and a second block for
@@ -309,14 +350,19 @@ func (n *Node) commit(term uint64, s *sealed) (taken bool, err error) {
 		err = fmt.Errorf("raft's answer to a block is a %T", future.Response())
 	case r.err != nil:
 		err = r.err
+	case r.applied.Refused != "" && s.own:
+		if r.term == term {
+			n.ownRefused(term, s, r.applied.Refused+": "+r.applied.Detail)
+		}
+		return true, nil
 	case r.applied.Refused != "" && r.term != term:
 		// A reign ended and another began between the last look and Raft.
 		n.queue.fail(s.everyone(), &NotLeader{})
 		return true, nil
 	case r.applied.Refused != "":
 		err = fmt.Errorf("this node's ledger judged %d statements good and then refused the block of them as %s: %s", len(s.accepted), r.applied.Refused, r.applied.Detail)
-	case r.applied.Count != len(s.accepted) || r.applied.First != s.base.Size:
-		err = fmt.Errorf("a block of %d statements at %d was applied as %d at %d", len(s.accepted), s.base.Size, r.applied.Count, r.applied.First)
+	case r.applied.Count != s.count() || r.applied.First != s.base.Size:
+		err = fmt.Errorf("a block of %d statements at %d was applied as %d at %d", s.count(), s.base.Size, r.applied.Count, r.applied.First)
 	}
 	if err != nil {
 		n.fault.set(err)

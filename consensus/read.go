@@ -28,6 +28,25 @@ type round struct {
 // it has diverged. Errors wrap ErrNotLeader, ErrNoQuorum, ErrDiverged, ErrClosed
 // or what ended ctx.
 func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
+	// What is acknowledged was applied first (C1), here or by a leader before
+	// us (C3). If one after us has acknowledged anything, a majority knows of
+	// its term and will say so.
+	return n.point(ctx, func() uint64 {
+		pos, _ := n.fsm.position()
+		return pos.Index
+	})
+}
+
+// Frontier gives the end of the log of the node that leads, once a majority has
+// confirmed, after the call, that it does. A validator that lost its memory must
+// have all of it before it votes (C18): it may have stored any of it before, and
+// this leader may still count on that. Errors as ReadIndex.
+func (n *Node) Frontier(ctx context.Context) (uint64, error) {
+	return n.point(ctx, n.raft.LastIndex)
+}
+
+// point gives what of says while this node leads, if a majority confirms afterwards that it does.
+func (n *Node) point(ctx context.Context, of func() uint64) (uint64, error) {
 	if err := n.willing(); err != nil {
 		return 0, err
 	}
@@ -47,17 +66,14 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 			return 0, context.Cause(ctx)
 		}
 	}
-	// What is acknowledged was applied first (C1), here or by a leader before
-	// us (C3). If one after us has acknowledged anything, a majority knows of
-	// its term and will say so.
-	pos, _ := n.fsm.position()
+	index := of()
 	r := n.reads.join(n)
 	select {
 	case <-r.done:
 		if r.err != nil {
 			return 0, r.err
 		}
-		return pos.Index, n.vouches()
+		return index, n.vouches()
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	case <-n.closing:

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"concordat/ledger"
 )
 
 func TestReadIndexSeesWhatWasAcknowledged(t *testing.T) {
@@ -145,5 +147,43 @@ func TestWordOfTheLeader(t *testing.T) {
 	tap.note(&raft.AppendEntriesRequest{Term: 3, PrevLogEntry: 13, LeaderCommitIndex: 13})
 	if _, ok := tap.fulfilled(12); !ok {
 		t.Error("a newer word hides that an older one is fulfilled")
+	}
+}
+
+// TestFrontierHoldsWhatIsNotCommittedYet: a follower that lost its memory may have
+// stored an entry which the leader will commit on the strength of that (C18).
+func TestFrontierHoldsWhatIsNotCommittedYet(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "XA", "XB", "XC")
+	c.must(c.net.risk(t, "XA", 0))
+	c.agree(nil)
+	leader := c.leader()
+	c.wires.mu.Lock()
+	c.wires.drop = func(_, _ raft.ServerAddress, command any) bool {
+		a, ok := command.(*raft.AppendEntriesRequest)
+		return ok && len(a.Entries) > 0
+	}
+	c.wires.mu.Unlock()
+	done := make(chan error, 1)
+	go func() {
+		_, err := leader.node.Submit(context.Background(), []ledger.Candidate{c.net.risk(t, "XA", 1)})
+		done <- err
+	}()
+	read, err := leader.node.ReadIndex(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the frontier is beyond what may be read", func() bool {
+		frontier, err := leader.node.Frontier(context.Background())
+		return err == nil && frontier > read && frontier == leader.node.raft.LastIndex()
+	})
+	c.wires.mu.Lock()
+	c.wires.drop = nil
+	c.wires.mu.Unlock()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := c.followers()[0].node.Frontier(context.Background()); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("a follower's frontier: %v, want ErrNotLeader", err)
 	}
 }

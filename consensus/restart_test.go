@@ -207,7 +207,7 @@ func TestOneProcessOwnsTheLog(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, "XA")
 	m := c.member("XA")
-	if _, err := openBolt(m.node.cfg.Dir, false); !errors.Is(err, ErrLocked) {
+	if _, err := openBolt(m.node.cfg.Dir, false, nil); !errors.Is(err, ErrLocked) {
 		t.Errorf("opening a log that is open: %v, want ErrLocked", err)
 	}
 }

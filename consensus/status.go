@@ -28,6 +28,9 @@ type Status struct {
 	// DivergedSince, Contact stands still and ReadIndex and WaitApplied answer ErrDiverged.
 	Diverged      string
 	DivergedSince time.Time
+	// Abstaining says, in a sentence, why this node votes for nobody and does
+	// not stand for election (C18), and what it waits for; empty if it may vote.
+	Abstaining string
 	// Quorum: a leader is known that was heard recently, or this node leads and
 	// has heard a majority recently. NoQuorumSince is when that ended; zero
 	// while it is so.
@@ -65,6 +68,7 @@ func (n *Node) Status() Status {
 	_, leader := n.raft.LeaderWithID()
 	s := Status{
 		Role: role(state), Term: n.raft.CurrentTerm(), Leader: string(leader), Waiting: n.queue.waiting(), StalledSince: n.guard.stalled(),
+		Abstaining: n.absence.why(),
 	}
 	k := &n.known
 	k.mu.Lock()

@@ -120,7 +120,8 @@ func (g *guard) settle(what string, began time.Time, done <-chan error, undo fun
 // logStore is Raft's log under guard.
 type logStore struct {
 	raft.LogStore
-	guard *guard
+	guard   *guard
+	lengths *lengths
 	// cut is set while entries were deleted and none stored since. Raft then
 	// thinks that its log is longer than it is (appendEntries in v1.7.3), and
 	// would never get past a write that fails.
@@ -139,14 +140,42 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		s.guard.fault.set(fmt.Errorf("%w: %s, after a cut: %w", ErrStorage, what, err))
 	}
 	s.cut = s.cut && err != nil
+	if err == nil {
+		for _, l := range logs {
+			s.lengths.put(l.Index, len(l.Data)+entryOverhead)
+		}
+	}
 	return err
 }
 
+// entryOverhead is about what bbolt and raft-boltdb store beside an entry's data.
+const entryOverhead = 128
+
+// DeleteRange is Raft's: it deletes at the log's end, where another leader's
+// entries are to come.
 func (s *logStore) DeleteRange(first, last uint64) error {
 	err := s.guard.write(fmt.Sprintf("deleting entries %d to %d", first, last),
 		func() error { return s.LogStore.DeleteRange(first, last) }, nil)
 	if err == nil {
 		s.cut = true
+		s.lengths.deleted(first, last)
+	}
+	return err
+}
+
+// cutFront is ours: it deletes at the log's begin. Nobody waits for it, and it is
+// right whenever it happens, so that it has no deadline. While a write is late it waits.
+func (s *logStore) cutFront(first, last uint64) error {
+	if late := s.guard.pending(); late != nil {
+		select {
+		case <-late:
+		case <-s.guard.closed:
+			return ErrClosed
+		}
+	}
+	err := s.LogStore.DeleteRange(first, last)
+	if err == nil {
+		s.lengths.deleted(first, last)
 	}
 	return err
 }

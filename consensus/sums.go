@@ -15,9 +15,9 @@ import (
 // ErrCorrupt: Raft's log, or a vote, is not what was written. It is an ErrStorage.
 var ErrCorrupt = fmt.Errorf("%w: it does not hold what was written to it", ErrStorage)
 
-// mendCorrupt is what can be done about it in this version.
-const mendCorrupt = "stop here, keep data/ as it is, and look at the disk. raft.db also holds this node's votes: to delete it, or to put an older copy back, is NOT safe. " +
-	"Bring back a copy as new as this one (the other half of a mirror); without one, this node stays down and the others go on without it"
+// mendCorrupt is what can be done about it.
+const mendCorrupt = "look at the disk. raft.db also holds this node's votes: never put an older copy in its place. Bring back a copy as new as this one (the other half of a mirror); " +
+	"without one, keep data/ as it is somewhere else, and move data/raft, and nothing else, away: the node then rejoins without its votes"
 
 // What is stored carries a seal at its end: the byte sealFormat, and the CRC-32C
 // (RFC 3720, appendix B.4; big-endian) of all that it vouches for. bbolt has

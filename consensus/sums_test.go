@@ -64,7 +64,7 @@ func TestFlippedByteIsNeverApplied(t *testing.T) {
 	if !errors.Is(err, ErrCorrupt) || !errors.Is(err, ErrStorage) {
 		t.Fatalf("replaying a block with a flipped byte: %v, want ErrCorrupt", err)
 	}
-	for _, want := range []string{"entry ", m.raftFile(), "checksum", "NOT safe", "put it back"} {
+	for _, want := range []string{"entry ", m.raftFile(), "checksum", "never put an older copy", "put it back"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
@@ -286,7 +286,7 @@ func TestSealedVotes(t *testing.T) {
 func TestRuinedFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	store, err := openBolt(dir, true)
+	store, err := openBolt(dir, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestRuinedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := preflight(filepath.Join(dir, logFile)); err != nil {
+	if err := preflight(filepath.Join(dir, logFile), nil); err != nil {
 		t.Errorf("a good file: %v", err)
 	}
 	work := t.TempDir()
@@ -343,7 +343,7 @@ func TestRuinedFile(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(d, logFile), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		store, err := openBolt(d, true)
+		store, err := openBolt(d, true, nil)
 		if err != nil {
 			refused++
 			if !errors.Is(err, ErrCorrupt) {
@@ -409,7 +409,7 @@ func TestVotesAreGone(t *testing.T) {
 		if !errors.Is(err, ErrStateLost) {
 			t.Fatalf("%s: %v, want ErrStateLost", what, err)
 		}
-		for _, want := range []string{m.raftFile(), "vote twice", "governance"} {
+		for _, want := range []string{m.raftFile(), "votes for nobody", "catches up"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: the error does not say %q: %v", what, want, err)
 			}

@@ -4,25 +4,41 @@ package consensus
 
 import (
 	"fmt"
-	"io"
+	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"concordat/ledger"
 )
 
 // tap is the node's transport with an ear on it. Raft does not tell when a
 // majority was last heard, how far a follower has got or what the leader has
 // committed, and each of these is something that we promise to say. It also
-// declines what Raft is not to do: pipelining, snapshots, and committing on a
-// message's word what the message does not vouch for.
+// declines what Raft is not to do: pipelining, snapshots, committing on a
+// message's word what the message does not vouch for, and, while this node has no
+// memory (C18), voting.
 type tap struct {
 	raft.Transport
 	prevote raft.WithPreVote
 	self    raft.ServerID
 	term    func() uint64 // Raft's current term; 0 until Raft runs
 	in      chan raft.RPC
+
+	// Set before listen runs; zero in tests of the tap alone.
+	log       *slog.Logger
+	logs      raft.LogStore
+	leads     func() bool
+	stopping  <-chan struct{} // closed when Raft is told to stop
+	heartbeat time.Duration   // between two questions to a follower that is behind
+	batch     int             // entries in one message
+	fellBack  func()          // the leader says that its log begins after ours ends
+
+	gate gate
+	base atomic.Pointer[ledger.Position] // our log may begin after it; nil: it is whole
 
 	once sync.Once
 	done chan struct{} // closed by Close
@@ -57,27 +73,52 @@ var _ interface {
 } = (*tap)(nil)
 
 func newTap(t raft.Transport, self raft.ServerID, term func() uint64) *tap {
-	n := &tap{Transport: t, prevote: t.(raft.WithPreVote), self: self, term: term, in: make(chan raft.RPC), done: make(chan struct{}), peers: map[raft.ServerID]*peer{}}
-	go n.listen(t.Consumer())
-	return n
+	return &tap{Transport: t, prevote: t.(raft.WithPreVote), self: self, term: term, in: make(chan raft.RPC), done: make(chan struct{}), peers: map[raft.ServerID]*peer{}}
 }
 
 // listen hands requests on to Raft. It ends with Close.
-func (t *tap) listen(from <-chan raft.RPC) {
+func (t *tap) listen() {
 	for {
 		var rpc raft.RPC
 		select {
-		case rpc = <-from:
+		case rpc = <-t.Transport.Consumer():
 		case <-t.done:
 			return
 		}
 		switch c := rpc.Command.(type) {
 		case *raft.InstallSnapshotRequest:
+			if t.fellBack != nil {
+				t.fellBack()
+			}
 			rpc.Respond(nil, ErrSnapshot)
 			continue
 		case *raft.AppendEntriesRequest:
+			if t.gate.shut() {
+				rpc.Respond(nil, errAbstains)
+				continue
+			}
 			t.note(c)
-			rpc.Command = clamped(c)
+			above, err := t.aboveBase(clamped(c))
+			if err != nil {
+				rpc.Respond(nil, err)
+				continue
+			}
+			rpc.Command = above
+		case *raft.RequestVoteRequest:
+			if !t.gate.votes() {
+				rpc.Respond(&raft.RequestVoteResponse{RPCHeader: t.header(), Term: t.term()}, nil)
+				continue
+			}
+		case *raft.RequestPreVoteRequest:
+			if !t.gate.votes() {
+				rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: t.header(), Term: t.term()}, nil)
+				continue
+			}
+		case *raft.TimeoutNowRequest:
+			if !t.gate.votes() {
+				rpc.Respond(nil, errAbstains)
+				continue
+			}
 		}
 		select {
 		case t.in <- rpc:
@@ -86,6 +127,11 @@ func (t *tap) listen(from <-chan raft.RPC) {
 			return
 		}
 	}
+}
+
+// header is what Raft puts into its own answers.
+func (t *tap) header() raft.RPCHeader {
+	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.self), Addr: t.EncodePeer(t.self, t.LocalAddr())}
 }
 
 // clamped is a rule of the Raft paper that hashicorp/raft v1.7.3 leaves out
@@ -143,13 +189,22 @@ func (t *tap) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.App
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
-// InstallSnapshot declines: see C8.
-func (t *tap) InstallSnapshot(raft.ServerID, raft.ServerAddress, *raft.InstallSnapshotRequest, *raft.InstallSnapshotResponse, io.Reader) error {
-	return ErrSnapshot
+// RequestPreVote asks for a pre-vote, unless this node may not stand (C18).
+func (t *tap) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if !t.gate.votes() {
+		return errAbstains
+	}
+	return t.prevote.RequestPreVote(id, at, args, resp)
 }
 
-func (t *tap) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.prevote.RequestPreVote(id, at, args, resp)
+// RequestVote asks for a vote, unless this node may not stand (C18). Raft gets
+// here only by way of pre-votes, or because a leader told it to stand, and
+// neither comes through.
+func (t *tap) RequestVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if !t.gate.votes() {
+		return errAbstains
+	}
+	return t.Transport.RequestVote(id, at, args, resp)
 }
 
 func (t *tap) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
@@ -232,6 +287,10 @@ func (t *tap) SetHeartbeatHandler(fn func(raft.RPC)) {
 		return
 	}
 	t.Transport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		if t.gate.shut() {
+			rpc.Respond(nil, errAbstains)
+			return
+		}
 		if c, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
 			rpc.Command = clamped(c)
 		}
@@ -295,11 +354,8 @@ func (t *tap) peer(id raft.ServerID, term uint64) peer {
 // beat sends one heartbeat, as Raft's own are, and reports whether the peer
 // follows this node in term.
 func (t *tap) beat(s raft.Server, term uint64) error {
-	addr := t.EncodePeer(t.self, t.LocalAddr())
-	req := raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.self), Addr: addr},
-		Term:      term, Leader: addr,
-	}
+	h := t.header()
+	req := raft.AppendEntriesRequest{RPCHeader: h, Term: term, Leader: h.Addr}
 	var resp raft.AppendEntriesResponse
 	if err := t.AppendEntries(s.ID, s.Address, &req, &resp); err != nil {
 		return err

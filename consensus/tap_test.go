@@ -31,6 +31,7 @@ func deliver(t *testing.T, tap *tap, command any) (raft.RPC, raft.RPCResponse) {
 func TestMessageCommitsOnlyWhatItNames(t *testing.T) {
 	w := newWires()
 	tap := newTap(w.attach("a"), "XA", func() uint64 { return 6 })
+	go tap.listen()
 	defer tap.Close()
 	for _, c := range []struct {
 		entries, commit, want uint64
@@ -49,10 +50,11 @@ func TestMessageCommitsOnlyWhatItNames(t *testing.T) {
 func TestSnapshotsAndPipelinesAreDeclined(t *testing.T) {
 	w := newWires()
 	tap := newTap(w.attach("a"), "XA", func() uint64 { return 6 })
+	go tap.listen()
 	if _, r := deliver(t, tap, &raft.InstallSnapshotRequest{Term: 6}); !errors.Is(r.Error, ErrSnapshot) {
 		t.Errorf("a snapshot from a peer: %v, want ErrSnapshot", r.Error)
 	}
-	if err := tap.InstallSnapshot("XB", "b", nil, nil, nil); !errors.Is(err, ErrSnapshot) {
+	if err := tap.InstallSnapshot("XB", "b", &raft.InstallSnapshotRequest{Term: 6}, &raft.InstallSnapshotResponse{}, nil); !errors.Is(err, ErrSnapshot) {
 		t.Errorf("sending a snapshot: %v, want ErrSnapshot", err)
 	}
 	if _, err := tap.AppendEntriesPipeline("XB", "b"); !errors.Is(err, raft.ErrPipelineReplicationNotSupported) {

@@ -23,6 +23,7 @@ type walk struct {
 	pageSize int64
 	pages    uint64 // pages in use are below this
 	seen     map[uint64]bool
+	sizes    *lengths // nil: nobody asks
 }
 
 const (
@@ -91,9 +92,12 @@ func (w *walk) bucket(e *extent, name string, at, size int64) error {
 	if err != nil {
 		return err
 	}
-	entry := func(e *extent, flags uint32, key []byte, _, _ int64) error {
+	entry := func(e *extent, flags uint32, key []byte, _, size int64) error {
 		if flags != 0 || name == "logs" && len(key) != 8 {
 			return fmt.Errorf("%s has a key %.20x that is not raft's", e.name, key)
+		}
+		if name == "logs" && w.sizes != nil {
+			w.sizes.put(binary.BigEndian.Uint64(key), int(size))
 		}
 		return nil
 	}

@@ -78,50 +78,35 @@ func (l *Ledger) apply(p *pin, pos Position, raw []byte) (Applied, error) {
 	}
 	head.Applied = pos
 	if raw == nil {
-		return Applied{}, l.commit(head, nil, nil)
+		return Applied{}, l.commit(head, nil)
 	}
 	b, refusal, err := l.admit(p, pos, raw)
 	if err != nil {
 		return Applied{}, err
 	}
 	if refusal != nil {
-		return *refusal, l.commit(head, nil, nil)
+		if refusal.Refused == RefusedBase {
+			// What was grafted may come once more, in its place in the order.
+			if out, is, err := l.place(p, pos, raw); err != nil || is {
+				return out, err
+			}
+		}
+		return *refusal, l.commit(head, nil)
 	}
-
-	leaves := make([]merkle.Hash, len(b.items))
-	for i, it := range b.items {
-		leaves[i] = merkle.LeafHash(it.Statement.Raw())
-	}
-	grown, root, err := merkle.Append(tiles{p}, head.Size, leaves)
-	if err != nil {
+	var root merkle.Hash
+	if b.grown, root, err = merkle.Append(tiles{p}, head.Size, b.leaves()); err != nil {
 		return Applied{}, err
 	}
 	out := Applied{First: head.Size, Count: len(b.items), Hashes: b.hashes()}
 	head.Size += uint64(len(b.items))
 	head.Root = root
-	head.Time = b.header.Time
-	return out, l.commit(head, b, grown)
-}
-
-// admitted is a block that will be applied.
-type admitted struct {
-	header block.Header
-	record Block
-	items  []block.Item
-	over   *overlay
-}
-
-func (b *admitted) hashes() []statement.Hash {
-	out := make([]statement.Hash, len(b.items))
-	for i, it := range b.items {
-		out[i] = it.Statement.Hash()
-	}
-	return out
+	head.Time = b.time
+	return out, l.commit(head, b)
 }
 
 // admit judges a block against the ledger that p pins. The order of the checks
 // is part of the rules: it decides the name of a refusal.
-func (l *Ledger) admit(p *pin, pos Position, raw []byte) (*admitted, *Applied, error) {
+func (l *Ledger) admit(p *pin, pos Position, raw []byte) (*change, *Applied, error) {
 	signed, err := block.Parse(raw)
 	if err != nil {
 		return nil, refuseBlock(RefusedMalformed, "", "%v", err), nil
@@ -160,12 +145,22 @@ func (l *Ledger) admit(p *pin, pos Position, raw []byte) (*admitted, *Applied, e
 		us[i] = it.Statement
 	}
 	t := newTrial(p)
+	var sealed *sealing
+	t.seal = func(_ uint64, s *statement.SealState) (v state.Verdict, err error) {
+		sealed, v, err = l.applySeal(p, h, s)
+		return v, err
+	}
 	verified, err := t.verify(l.options.Checker, us)
 	if err != nil {
 		return nil, nil, err
 	}
+	c := &change{
+		first: h.Size, time: h.Time, items: make([]item, len(items)), over: &t.over,
+		records: []Block{{First: h.Size, Count: h.Count, Position: pos, Proof: signed.Proof()}},
+	}
 	for i, it := range items {
-		j, err := t.try(it.Statement, verified[i], it.Attachment)
+		c.items[i] = newItem(it.Statement, it.Attachment)
+		j, err := t.try(c.items[i], verified[i])
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -173,16 +168,15 @@ func (l *Ledger) admit(p *pin, pos Position, raw []byte) (*admitted, *Applied, e
 			return nil, refuseBlock(RefusedRepeat, h.Proposer, "statement %d of the block is at index %d", i, j.Index), nil
 		case j.Verdict.Name == RepeatedStatement:
 			return nil, refuseBlock(RefusedRepeat, h.Proposer, "statement %d of the block is in it before", i), nil
+		case j.Verdict.Name == state.SealMismatch:
+			// Nobody is named: if it is this ledger that has diverged, the seal is right.
+			return nil, &Applied{Refused: RefusedStatement, Detail: fmt.Sprintf("statement %d of the block: %s", i, j.Verdict)}, nil
 		case !j.Verdict.Accepted():
 			return nil, refuseBlock(RefusedStatement, h.Proposer, "statement %d of the block: %s", i, j.Verdict), nil
 		}
 	}
-	return &admitted{
-		header: h,
-		record: Block{First: h.Size, Count: h.Count, Position: pos, Proof: signed.Proof()},
-		items:  items,
-		over:   &t.over,
-	}, nil, nil
+	c.sealed = sealed
+	return c, nil, nil
 }
 
 func refuseBlock(name string, proposer statement.Region, format string, a ...any) *Applied {
@@ -204,28 +198,12 @@ func (l *Ledger) before(p *pin, pos Position, raw []byte) (Applied, error) {
 		out.Refused, out.Detail = RefusedMalformed, err.Error()
 		return out, nil
 	}
-	h := signed.Header()
-	key := indexKey(tableBlock, h.Size)
-	value, err := p.get(key)
+	rec, is, err := recordOf(p, signed)
 	if err != nil {
 		return Applied{}, err
 	}
-	if value != nil {
-		rec, err := decodeBlock(key, value)
-		if err != nil {
-			return Applied{}, err
-		}
-		if rec.Position == pos && bytes.Equal(rec.Proof.Header, signed.Proof().Header) {
-			out.First, out.Count = rec.First, int(rec.Count)
-			for i := range rec.Count {
-				raw, err := p.get(indexKey(tableEntry, rec.First+i))
-				if err != nil {
-					return Applied{}, err
-				}
-				out.Hashes = append(out.Hashes, hashOf(raw))
-			}
-			return out, nil
-		}
+	if is && rec.Position == pos {
+		return out, out.tell(p, rec)
 	}
 	if pos == p.head.Applied {
 		// The newest entry of all was refused, so the ledger is as it was then.
@@ -245,3 +223,27 @@ func (l *Ledger) before(p *pin, pos Position, raw []byte) (Applied, error) {
 
 // RefusedBefore is the name where a duplicate's own refusal is not kept.
 const RefusedBefore = "refused-before"
+
+// recordOf finds the block in the ledger, wherever in the order it came from.
+func recordOf(p *pin, signed *block.Signed) (Block, bool, error) {
+	key := indexKey(tableBlock, signed.Header().Size)
+	value, err := p.get(key)
+	if err != nil || value == nil {
+		return Block{}, false, err
+	}
+	rec, err := decodeBlock(key, value)
+	return rec, err == nil && bytes.Equal(rec.Proof.Header, signed.Proof().Header), err
+}
+
+// tell says what the block did whose record it is.
+func (a *Applied) tell(p *pin, rec Block) error {
+	a.First, a.Count = rec.First, int(rec.Count)
+	for i := range rec.Count {
+		raw, err := p.get(indexKey(tableEntry, rec.First+i))
+		if err != nil {
+			return err
+		}
+		a.Hashes = append(a.Hashes, hashOf(raw))
+	}
+	return nil
+}

@@ -14,6 +14,8 @@ import (
 	"concordat/ledger/statement"
 )
 
+func withdraw(of statement.Region) statement.Body { return &statement.Withdraw{Region: of} }
+
 func grant(of statement.Region) statement.Body {
 	return &statement.Grant{Terms: statement.Terms{Region: of}}
 }

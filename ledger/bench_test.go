@@ -183,3 +183,99 @@ func BenchmarkView(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkCatchUp compares applying blocks of the order with grafting the same
+// blocks below a certified checkpoint, in statements a second.
+func BenchmarkCatchUp(b *testing.B) {
+	const perBlock, blocks = 500, 40
+	n := newNetwork(b, "bench.test")
+	src := benchLedger(b, n)
+	var raws [][]byte
+	for i := range blocks {
+		raw := n.seal(b, src.Head(), 1, declarations(b, n, i, perBlock)...)
+		must(b, src, Position{uint64(i + 1), 1}, raw)
+		raws = append(raws, raw)
+	}
+	scions := scionsOf(b, src, 0)
+	run := func(name string, fill func(*testing.B, *Ledger)) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				l := n.open(b, Options{Dir: b.TempDir(), Logger: quiet})
+				b.StartTimer()
+				fill(b, l)
+				b.StopTimer()
+				if l.Head().Root != src.Head().Root {
+					b.Fatal("another root")
+				}
+				closeLedger(b, l)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.N)*perBlock*blocks/b.Elapsed().Seconds(), "statements/s")
+		})
+	}
+	run("apply", func(b *testing.B, l *Ledger) {
+		for i, raw := range raws {
+			must(b, l, Position{uint64(i + 1), 1}, raw)
+		}
+	})
+	run("graft", func(b *testing.B, l *Ledger) { mustGraft(b, l, scions...) })
+}
+
+// BenchmarkSeal measures a seal of what has changed since the last, over a state
+// of LEDGER_BENCH_AREAS risk areas (100,000: three records each) or of a million
+// revoked hashes.
+func BenchmarkSeal(b *testing.B) {
+	areas := 100_000
+	if s := os.Getenv("LEDGER_BENCH_AREAS"); s != "" {
+		var err error
+		if areas, err = strconv.Atoi(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	measure := func(b *testing.B, fill func(*network, *Ledger, *Position), change func(n *network, i int) []Candidate) {
+		n := newNetwork(b, "bench.test")
+		l := benchLedger(b, n)
+		pos := Position{0, 1}
+		fill(n, l, &pos)
+		at := sealTime
+		seal := func() []byte {
+			at += 60
+			_, raw := n.sealNow(b, l, 1, at)
+			l.sealed.Store(nil) // a follower computes it anew
+			return raw
+		}
+		pos.Index++
+		must(b, l, pos, seal())
+		for i := 0; b.Loop(); i++ {
+			b.StopTimer()
+			pos.Index++
+			must(b, l, pos, n.sealBlock(b, l.Head(), 1, at, change(n, i)...))
+			raw := seal()
+			b.StartTimer()
+			pos.Index++
+			must(b, l, pos, raw)
+		}
+	}
+	records := func(n *network, l *Ledger, pos *Position) {
+		for i := 0; i < areas; i += 1000 {
+			pos.Index++
+			must(b, l, *pos, n.seal(b, l.Head(), 1, declarations(b, n, i+1_000_000, 1000)...))
+		}
+	}
+	for _, changes := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("%d of %d areas changed", changes, areas), func(b *testing.B) {
+			measure(b, records, func(n *network, i int) []Candidate { return declarations(b, n, i, changes) })
+		})
+	}
+	b.Run("65536 hashes more than a million", func(b *testing.B) {
+		measure(b, func(n *network, l *Ledger, pos *Position) {
+			for i := range 16 {
+				pos.Index++
+				must(b, l, *pos, n.seal(b, l.Head(), 1, n.revoke(b, "XA", testHashes(i<<16, 1<<16), "lost")))
+			}
+		}, func(n *network, i int) []Candidate {
+			return []Candidate{n.revoke(b, "XA", testHashes((20+i)<<16, 1<<16), "lost")}
+		})
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"concordat/ledger/block"
 	"concordat/ledger/merkle"
@@ -55,6 +56,12 @@ func (l *Ledger) checkPin(ctx context.Context, p *pin) error {
 	if err := r.compareTables(); err != nil {
 		return err
 	}
+	if err := r.compareSealed(); err != nil {
+		return err
+	}
+	if err := r.checkCertificates(); err != nil {
+		return err
+	}
 	key, err := r.differingState()
 	if err != nil || key == nil {
 		return err
@@ -87,10 +94,13 @@ type replay struct {
 
 	head        Head
 	hashes      map[statement.Hash]uint64
-	attachments map[[32]byte]struct{}
+	attachments map[[32]byte]bool // whether a batch that is not erased has it
+	erased      []uint64          // batches, in order
 	tiles       memoryTiles
 	blocks      uint64
+	grafted     bool   // the last block has no place in the order
 	row         []byte // the stored tile of leaves that the replay is in
+	sealed      sealedReplay
 }
 
 type memoryTiles map[merkle.Tile][]byte
@@ -104,8 +114,9 @@ func newReplay(l *Ledger, p *pin) *replay {
 		checker:     statement.NewChecker(1),
 		head:        Head{Root: merkle.EmptyRoot()},
 		hashes:      map[statement.Hash]uint64{},
-		attachments: map[[32]byte]struct{}{},
+		attachments: map[[32]byte]bool{},
 		tiles:       memoryTiles{},
+		sealed:      newSealedReplay(state.Found(l.genesis)),
 	}
 }
 
@@ -147,14 +158,21 @@ func (r *replay) block(b Block) error {
 		return &CheckError{Index: b.First, What: err}
 	}
 	us := make([]*statement.Unverified, b.Count)
-	attachments := make([][]byte, b.Count)
+	items := make([]item, b.Count)
 	for i := range us {
-		if us[i], attachments[i], err = r.entry(b.First + uint64(i)); err != nil {
+		if items[i], err = r.entry(b.First + uint64(i)); err != nil {
 			return &CheckError{Index: b.First + uint64(i), What: err}
 		}
+		us[i] = items[i].Statement
 	}
 	t := newTrialOver(r.mem, r.indexOf, r.head.Size)
-	t.wrote = r.wrote
+	t.seal = func(_ uint64, said *statement.SealState) (state.Verdict, error) { return r.seal(h, said) }
+	t.wrote = func(index uint64, writes []state.Write) {
+		r.sealed.put(writes)
+		if r.wrote != nil {
+			r.wrote(index, writes)
+		}
+	}
 	verified, err := t.verify(r.checker, us)
 	if err != nil {
 		return &CheckError{Index: b.First, What: err}
@@ -162,7 +180,7 @@ func (r *replay) block(b Block) error {
 	leaves := make([]merkle.Hash, len(us))
 	for i, u := range us {
 		index := b.First + uint64(i)
-		j, err := t.try(u, verified[i], attachments[i])
+		j, err := t.try(items[i], verified[i])
 		switch {
 		case err != nil:
 			return &CheckError{Index: index, What: err}
@@ -177,6 +195,9 @@ func (r *replay) block(b Block) error {
 			return &CheckError{Index: index, What: err}
 		}
 	}
+	if r.sealed.err != nil {
+		return &CheckError{Index: b.First, What: r.sealed.err}
+	}
 	r.over(&t.over)
 	grown, root, err := merkle.Append(r.tiles, r.head.Size, leaves)
 	if err != nil {
@@ -185,7 +206,11 @@ func (r *replay) block(b Block) error {
 	for _, w := range grown {
 		r.tiles[w.Tile] = w.Data
 	}
-	r.head = Head{Size: r.head.Size + b.Count, Root: root, Applied: b.Position, Time: h.Time}
+	applied := r.head.Applied
+	if r.grafted = b.Position.Index == 0; !r.grafted {
+		applied = b.Position
+	}
+	r.head = Head{Size: r.head.Size + b.Count, Root: root, Applied: applied, Time: h.Time}
 	return nil
 }
 
@@ -241,6 +266,8 @@ func (r *replay) header(b Block) (block.Header, error) {
 		err = fmt.Errorf("the block counts %d statements, its record %d", h.Count, b.Count)
 	case h.Term != b.Position.Term:
 		err = fmt.Errorf("the block is of term %d, its record says %d", h.Term, b.Position.Term)
+	case b.Position.Index == 0 || r.grafted && b.Position.Index > r.head.Applied.Index:
+		// Of a grafted block, only what it holds is certified; not when it came.
 	case h.Time < r.head.Time:
 		err = fmt.Errorf("the block's time %d is before the last one's %d", h.Time, r.head.Time)
 	case b.Position.Index <= r.head.Applied.Index || b.Position.Term < r.head.Applied.Term:
@@ -250,14 +277,14 @@ func (r *replay) header(b Block) (block.Header, error) {
 }
 
 // entry reads a statement with its attachment, and checks what points to it.
-func (r *replay) entry(index uint64) (*statement.Unverified, []byte, error) {
+func (r *replay) entry(index uint64) (item, error) {
 	raw, err := r.pin.get(indexKey(tableEntry, index))
 	if err != nil {
-		return nil, nil, err
+		return item{}, err
 	}
 	e, err := parseEntry(index, raw)
 	if err != nil {
-		return nil, nil, err
+		return item{}, err
 	}
 	said := e.Statement()
 	want := binary.BigEndian.AppendUint64(nil, index)
@@ -270,22 +297,33 @@ func (r *replay) entry(index uint64) (*statement.Unverified, []byte, error) {
 	} {
 		have, err := r.pin.get(x.key)
 		if err != nil {
-			return nil, nil, err
+			return item{}, err
 		}
 		if !bytes.Equal(have, x.value) {
-			return nil, nil, fmt.Errorf("index key %x has %x, want %x", x.key, have, x.value)
+			return item{}, fmt.Errorf("index key %x has %x, want %x", x.key, have, x.value)
 		}
 	}
-	digest, has := attachmentDigest(&said)
-	if !has {
-		return e.Unverified, nil, nil
+	it := newItem(e.Unverified, nil)
+	if !said.Kind().HasAttachment() {
+		return it, nil
 	}
-	r.attachments[digest] = struct{}{}
-	a, err := r.pin.get(keyOf(tableAttachment, digest[:]))
+	erased, err := r.pin.get(indexKey(tableErased, index))
 	if err != nil {
-		return nil, nil, err
+		return item{}, err
 	}
-	return e.Unverified, a, nil // the state judges whether it fits
+	if it.erased = erased != nil; it.erased {
+		if !bytes.Equal(erased, it.digest[:]) {
+			return item{}, fmt.Errorf("its attachment %x is marked as erased by another name, %x", it.digest, erased)
+		}
+		r.erased = append(r.erased, index)
+	}
+	r.attachments[it.digest] = r.attachments[it.digest] || !it.erased
+	if it.erased {
+		return it, nil
+	}
+	// The state judges whether it fits.
+	it.Attachment, err = r.pin.get(attachmentKey(it.digest))
+	return it, err
 }
 
 // attachmentDigest is the digest of the attachment that a statement describes, if it does.
@@ -304,8 +342,9 @@ func (r *replay) compareTables() error {
 	size := r.pin.head.Size
 	want := map[byte]uint64{
 		tableEntry: size, tableHash: size, tableAuthority: size, tableKind: size,
-		tableBlock: r.blocks, tableAttachment: uint64(len(r.attachments)), tableTile: uint64(len(r.tiles)), tableMeta: 3,
+		tableBlock: r.blocks, tableAttachment: uint64(len(r.attachments)), tableErased: uint64(len(r.erased)), tableTile: uint64(len(r.tiles)),
 	}
+	elsewhere := []byte{tableState, tableHeld, tableMeta, tableDirty, tableRecords, tableRevoked, tableLeaf}
 	have := map[byte]uint64{}
 	err := r.pin.scan(nil, nil, func(k, v []byte) (bool, error) {
 		have[k[0]]++
@@ -322,7 +361,11 @@ func (r *replay) compareTables() error {
 			if !bytes.Equal(mine, v) {
 				return false, wrong(firstDiffering(t, mine, v, size), "tile %s is not what the statements make", t.Path(merkle.TileWidth))
 			}
-		case !known && k[0] != tableState && k[0] != tableHeld:
+		case k[0] == tableAttachment && len(k) == 1+32 && len(v) > 0 && !r.attachments[[32]byte(k[1:])]:
+			return false, wrong(size, "attachment %x is there, and all its batches are marked as erased", k[1:])
+		case k[0] == tableMeta && !slices.ContainsFunc(metaKeys, func(m []byte) bool { return bytes.Equal(m, k) }):
+			return false, wrong(size, "key %q is of no meaning", k)
+		case !known && !bytes.Contains(elsewhere, k[:1]):
 			return false, wrong(size, "key %x is of no table", k)
 		}
 		return true, nil
@@ -330,7 +373,7 @@ func (r *replay) compareTables() error {
 	if err != nil {
 		return err
 	}
-	for _, table := range []byte{tableEntry, tableHash, tableAuthority, tableKind, tableBlock, tableAttachment, tableTile, tableMeta} {
+	for _, table := range []byte{tableEntry, tableHash, tableAuthority, tableKind, tableBlock, tableAttachment, tableErased, tableTile} {
 		if have[table] != want[table] {
 			return wrong(size, "table %q has %d keys, want %d", table, have[table], want[table])
 		}

@@ -13,11 +13,22 @@ import (
 )
 
 // tell applies the story to l, with a flush now and then, and tells durable
-// how many entries Flush has vouched for. It ends at the first error.
+// how many entries Flush or Certify has vouched for. It ends at the first error.
 func (s *story) tell(l *Ledger, durable func(entries int)) error {
 	for i, e := range s.entries {
 		if _, err := l.Apply(e.pos, e.raw); err != nil {
 			return err
+		}
+		if i%3 == 1 {
+			if err := l.Certify(e.cert); err != nil {
+				return err
+			}
+			durable(i + 1)
+		}
+		if i%5 == 2 {
+			if _, err := l.Erase(storyForgets.Time(), 0, 1); err != nil {
+				return err
+			}
 		}
 		switch {
 		case i%7 == 3:
@@ -35,7 +46,7 @@ func (s *story) tell(l *Ledger, durable func(entries int)) error {
 }
 
 // A crash before any write, with any part of what was not synced, leaves a
-// ledger at an earlier entry, not before the last Flush; and what was lost,
+// ledger at an earlier entry, not before the last Flush or Certify; and what was lost,
 // applied again, gives the same ledger (L1, L2, L8).
 func TestCrash(t *testing.T) {
 	const seed = 3
@@ -234,8 +245,11 @@ func refusesAll(t *testing.T, s *story, l *Ledger) {
 	last := s.entries[len(s.entries)-1]
 	_, apply := l.Apply(Position{last.pos.Index + 1, last.pos.Term}, nil)
 	_, judge := l.Judge(nil)
+	_, graft := l.Graft(GraftBlock{})
+	_, seal := l.MakeSeal(storyForgets)
 	for what, err := range map[string]error{
 		"Apply": apply, "Judge": judge, "Flush": l.Flush(), "Hold": l.Hold(Candidate{Raw: []byte("x")}), "Err": l.Err(),
+		"Graft": graft, "MakeSeal": seal, "Adopt": l.Adopt(Position{1, 1}),
 	} {
 		if !errors.Is(err, ErrBroken) {
 			t.Errorf("%s on a broken ledger gave %v", what, err)

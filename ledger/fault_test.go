@@ -215,7 +215,7 @@ func TestCorruptWhileServing(t *testing.T) {
 			if err := l.store.db.Set(tt.key, []byte{1}, nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.show(l.Head(), false); err != nil { // views of what is there now
+			if err := l.show(l.Head(), nil); err != nil { // views of what is there now
 				t.Fatal(err)
 			}
 			v := l.View()

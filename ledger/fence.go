@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -83,6 +84,23 @@ func (f *fence) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.Fil
 	file, err := f.FS.ReuseForWrite(from, to, c)
 	f.leave("reusing", to, err)
 	return &fencedFile{file, f, to}, nil
+}
+
+// brokenPause is how long opening a file for reading takes once the store is broken.
+const brokenPause = 100 * time.Millisecond
+
+// Open opens a file for reading. Pebble v2.1.7 collects statistics of a table
+// that it cannot read again and again, without a pause, for as long as the
+// process lives: a broken ledger would take a whole processor from the node
+// that is about to stop. So there is a pause. The files that views read from
+// are mostly open already.
+func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	select {
+	case <-f.fault.done:
+		time.Sleep(brokenPause)
+	default:
+	}
+	return f.FS.Open(name, opts...)
 }
 
 // OpenDir gives a directory, which is written by being synced.

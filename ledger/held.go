@@ -30,8 +30,8 @@ func (l *Ledger) Hold(c Candidate) error {
 }
 
 func (l *Ledger) hold(hash statement.Hash, c Candidate) error {
-	l.holding.Lock()
-	defer l.holding.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if _, is := l.held[hash]; is {
 		return nil // a sync is still due: the first one may be on its way
 	}
@@ -74,8 +74,8 @@ func (l *Ledger) known(hash statement.Hash) (uint64, bool, error) {
 
 // Drop lets go of a held statement that will not be ordered: it was refused.
 func (l *Ledger) Drop(hash statement.Hash) error {
-	l.holding.Lock()
-	defer l.holding.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	at, is := l.held[hash]
 	if !is {
 		return nil
@@ -115,9 +115,9 @@ func (l *Ledger) OldestHeld(most, bytesEnough int) ([]Candidate, error) {
 
 // HeldByHash gives the statement with that hash, if it is held.
 func (l *Ledger) HeldByHash(hash statement.Hash) (c Candidate, is bool, err error) {
-	l.holding.Lock()
+	l.writing.Lock()
 	at, is := l.held[hash]
-	l.holding.Unlock()
+	l.writing.Unlock()
 	if !is {
 		return c, false, nil
 	}

@@ -13,16 +13,21 @@ import (
 
 // The first byte of every key says which table it belongs to. FORMAT.md lists them.
 const (
-	tableAttachment = 'a' // digest → bytes
+	tableAttachment = 'a' // digest → bytes; none once they are erased
 	tableBlock      = 'b' // first index → block record
+	tableDirty      = 'd' // the state's key → nothing: written since the newest seal
 	tableEntry      = 'e' // index → statement
 	tableHash       = 'h' // statement hash → index
 	tableAuthority  = 'i' // authority 0 index → kind
 	tableKind       = 'k' // kind 0 index → authority
 	tableMeta       = 'm' // name → value
+	tableLeaf       = 'l' // table, shard → hash of the shard, index of the seal that changed it
+	tableRecords    = 'p' // shard, the state's key → the state's value, as of the newest seal
+	tableRevoked    = 'q' // shard → the revoked set's shard, as of the newest seal
 	tableState      = 's' // the state's key → the state's value
 	tableTile       = 't' // level, index → hashes
 	tableHeld       = 'w' // place, statement hash → held record
+	tableErased     = 'x' // index of a batch → digest of its attachment, erased
 )
 
 // The keys of tableMeta.
@@ -30,6 +35,12 @@ var (
 	keyFormat  = []byte("mformat")
 	keyGenesis = []byte("mgenesis")
 	keyHead    = []byte("mhead")
+	keySealed  = []byte("msealed")
+
+	keyCertified = []byte("mcertified")
+	keyCovered   = []byte("mcovered")
+
+	metaKeys = [][]byte{keyFormat, keyGenesis, keyHead, keySealed, keyCertified, keyCovered}
 )
 
 func keyOf(table byte, id []byte) []byte { return append([]byte{table}, id...) }

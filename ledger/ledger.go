@@ -10,8 +10,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/genesis"
 	"concordat/ledger/merkle"
+	"concordat/ledger/seal"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
@@ -25,17 +27,22 @@ type Ledger struct {
 	store   *store
 
 	// The locks are taken in this order.
-	applying sync.Mutex // held by Apply from its beginning to its end
+	applying sync.Mutex // held by whoever makes the ledger another, from beginning to end
+	batches  *seal.Batches
+	sealed   atomic.Pointer[sealing] // the last that was computed; written while applying
 
-	holding sync.Mutex                 // held while a batch that touches what is held is committed
+	writing sync.Mutex                 // held while a batch is committed and shown
 	held    map[statement.Hash]holding // what is held
 	heldSum int                        // the bytes of its records
 	heldEnd uint64                     // the place of the next that is held
 	heldNow atomic.Int64               // len(held), for those who must not wait
 
-	mu      sync.Mutex // held for moments only: no view ever waits for a commit (L7)
-	current *pin       // the newest; nil when closed
-	changed chan struct{}
+	mu          sync.Mutex // held for moments only: no view ever waits for a commit (L7)
+	current     *pin       // the newest; nil when closed
+	changed     chan struct{}
+	certified   *checkpoint.Certified // the newest
+	sealNewest  *sealPin              // nil before the first seal
+	sealCovered *sealPin              // the newest under a certified checkpoint
 }
 
 // Open opens the ledger of the network that doc founds, and founds it if there
@@ -116,6 +123,12 @@ func (l *Ledger) load() error {
 	if err := checkEdge(p); err != nil {
 		return err
 	}
+	if err := l.loadBatches(p); err != nil {
+		return err
+	}
+	if err := l.loadCertified(p); err != nil {
+		return err
+	}
 	return p.scan([]byte{tableHeld}, []byte{tableHeld}, func(k, v []byte) (bool, error) {
 		hash, place, err := splitHeldKey(k)
 		if err != nil {
@@ -166,7 +179,9 @@ func (l *Ledger) found() error {
 	w.set(keyFormat, []byte(format))
 	w.set(keyGenesis, l.network[:])
 	w.set(keyHead, Head{Root: merkle.EmptyRoot()}.encode())
-	w.state(state.Found(l.genesis))
+	founding := state.Found(l.genesis)
+	w.state(founding)
+	w.dirty(founding)
 	if w.err != nil {
 		return w.err
 	}
@@ -236,14 +251,16 @@ func (l *Ledger) Wait(ctx context.Context, size uint64) error {
 func (l *Ledger) Close() error {
 	l.applying.Lock()
 	defer l.applying.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	l.mu.Lock()
-	p := l.current
-	l.current = nil
+	p, newest, covered := l.current, l.sealNewest, l.sealCovered
+	l.current, l.sealNewest, l.sealCovered = nil, nil, nil
 	l.mu.Unlock()
 	if p == nil {
 		return nil
 	}
-	return errors.Join(p.release(), l.store.close())
+	return errors.Join(newest.release(), covered.release(), p.release(), l.store.close())
 }
 
 // batchWriter fills a batch and keeps the first error.
@@ -274,6 +291,17 @@ func (w *batchWriter) state(writes []state.Write) {
 			w.delete(key)
 		} else {
 			w.set(key, s.Value)
+		}
+	}
+}
+
+// dirty notes which records the next seal has to look at.
+func (w *batchWriter) dirty(writes []state.Write) {
+	var key []byte
+	for _, s := range writes {
+		if state.Sealed(s.Key) {
+			key = append(append(key[:0], tableDirty), s.Key...)
+			w.set(key, nil)
 		}
 	}
 }

@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"concordat/ledger/block"
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/genesis"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
@@ -200,19 +202,29 @@ func closeView(t testing.TB, v *View) {
 
 // entry is one entry of an order, and where a ledger stands after it.
 type entry struct {
-	pos   Position
-	raw   []byte
-	head  Head
-	state [32]byte
+	pos    Position
+	raw    []byte
+	head   Head
+	state  [32]byte
+	tables [32]byte
+	cert   *checkpoint.Certified // of the head; made whether or not a ledger is told of it
 }
 
 // story is an order of entries, good and bad ones, as a cluster could make it,
 // with what a ledger without faults makes of each.
 type story struct {
-	net     *network
-	entries []entry
-	checker *statement.Checker // one for all tellings: signatures are not what they are about
+	net         *network
+	entries     []entry
+	attachments map[[32]byte][]byte
+	checker     *statement.Checker // one for all tellings: signatures are not what they are about
 }
+
+// storyBegins is the time of a story's first block; some of its batches expire
+// before it ends, and by storyForgets all that ever will.
+const (
+	storyBegins  statement.Time = 1_600_000_000
+	storyForgets                = storyBegins + 500_000
+)
 
 func (s *story) options(fs vfs.FS) Options {
 	o := small(fs)
@@ -223,14 +235,27 @@ func (s *story) options(fs vfs.FS) Options {
 func newStory(t testing.TB, seed uint64, length int) *story {
 	t.Helper()
 	n := newNetwork(t, "story.test")
-	s := &story{net: n, checker: statement.NewChecker(10_000)}
+	s := &story{net: n, checker: statement.NewChecker(10_000), attachments: map[[32]byte][]byte{}}
 	r := rand.New(rand.NewPCG(seed, 1))
 	l := n.open(t, small(vfs.NewMem()))
 	defer closeLedger(t, l)
 	pos := Position{0, 1}
 	hashes := 0
-	for range length {
+	now := storyBegins
+	batch := func() statement.Batch {
+		count := 1 + r.IntN(300)
+		expires := now + 1_000_000
+		if r.IntN(2) == 0 {
+			expires = now + statement.Time(r.IntN(200))
+		}
+		a := statement.NewAttachment(testHashes(max(0, hashes-r.IntN(500)), count))
+		hashes += count / 2 // half of them twice
+		s.attachments[sha256.Sum256(a)] = a
+		return statement.NewBatch(statement.HashSignature, a, expires, "lost")
+	}
+	for i := range length {
 		pos.Index += 1 + r.Uint64N(3)
+		now += statement.Time(r.IntN(40))
 		if r.IntN(8) == 0 {
 			pos.Term++
 		}
@@ -246,15 +271,17 @@ func newStory(t testing.TB, seed uint64, length int) *story {
 		var cs []Candidate
 		for range 1 + r.IntN(6) {
 			by := validators[r.IntN(4)]
-			switch r.IntN(5) {
+			switch r.IntN(6) {
 			case 0:
 				key := make([]byte, 91)
 				binary.BigEndian.PutUint64(key, r.Uint64())
 				cs = append(cs, n.say(t, by, 1, &statement.RegisterKey{PublicKey: key, KeyID: key[:8]}))
 			case 1, 2:
-				count := 1 + r.IntN(300)
-				cs = append(cs, n.revoke(t, by, testHashes(hashes, count), "lost"))
-				hashes += count / 2 // half of them twice
+				b := batch()
+				cs = append(cs, Candidate{n.statement(t, by, 0, &statement.Revoke{Batch: b}).Raw(), s.attachments[b.Digest]})
+			case 5:
+				b := batch()
+				cs = append(cs, Candidate{n.statement(t, by, 0, &statement.Reinstate{Batch: b}).Raw(), s.attachments[b.Digest]})
 			case 3:
 				cs = append(cs, next(by, &statement.DeclareRisk{RiskLevel: statement.RiskLevel{
 					Area: statement.Area(fmt.Sprintf("XZ-%d", r.IntN(1000))), Scheme: "default", Level: "high", From: 1_600_000_000, Lookback: 14,
@@ -285,16 +312,19 @@ func newStory(t testing.TB, seed uint64, length int) *story {
 		case kind == 2: // a stale base
 			stale := head
 			stale.Size++
-			raw = n.seal(t, stale, pos.Term, good...)
+			raw = n.sealBlock(t, stale, pos.Term, now, good...)
 		case kind == 3: // a bad proposer: the same statement twice
-			raw = n.seal(t, head, pos.Term, append(good, good[0])...)
+			raw = n.sealBlock(t, head, pos.Term, now, append(good, good[0])...)
+		case i%4 == 3:
+			_, raw = n.sealNow(t, l, pos.Term, now)
 		default:
-			raw = n.seal(t, head, pos.Term, good...)
+			raw = n.sealBlock(t, head, pos.Term, now, good...)
 		}
 		if _, err := l.Apply(pos, raw); err != nil {
 			t.Fatal(err)
 		}
-		s.entries = append(s.entries, entry{pos, raw, l.Head(), stateOf(t, l)})
+		cert := n.certify(t, l, l.Head().Size, now.Time().Add(time.Second))
+		s.entries = append(s.entries, entry{pos, raw, l.Head(), stateOf(t, l), tablesOf(t, l), cert})
 	}
 	check(t, l)
 	return s
@@ -329,7 +359,15 @@ func (s *story) whole(t testing.TB, l *Ledger) int {
 	if l.Head() != s.entries[at].head {
 		t.Fatalf("after entry %d the head is %+v, want %+v", at, l.Head(), s.entries[at].head)
 	}
-	if got := stateOf(t, l); got != s.entries[at].state {
+	if got := tablesOf(t, l); got != s.entries[at].tables {
+		t.Fatalf("after entry %d the tables have %x, want %x", at, got, s.entries[at].tables)
+	}
+	if c := l.Certified(); c != nil && c.Checkpoint().Size > l.Head().Size {
+		t.Fatalf("at size %d, size %d is certified (L12)", l.Head().Size, c.Checkpoint().Size)
+	}
+	if n := erasedIn(t, l); n > 0 {
+		check(t, l) // what was forgotten was to be, and nothing else was
+	} else if got := stateOf(t, l); got != s.entries[at].state {
 		t.Fatalf("after entry %d the state is %x, want %x", at, got, s.entries[at].state)
 	}
 	return at
@@ -348,9 +386,54 @@ func (s *story) goOn(t testing.TB, l *Ledger) {
 	}
 }
 
+// erasedIn is how many batches a ledger has erased.
+func erasedIn(t testing.TB, l *Ledger) int {
+	t.Helper()
+	v := l.View()
+	defer closeView(t, v)
+	erased, err := v.pin.erasedBatches()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(erased)
+}
+
 func sameBytes(t testing.TB, what string, got, want []byte) {
 	t.Helper()
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s is %x, want %x", what, got, want)
 	}
+}
+
+// tablesOf is SHA-256 over all that is the same on every node after the same
+// entries: the whole store but for what is held, what is certified, and what
+// was erased.
+func tablesOf(t testing.TB, l *Ledger) [32]byte {
+	t.Helper()
+	v := l.View()
+	defer closeView(t, v)
+	h := sha256.New()
+	err := v.pin.scan(nil, nil, func(k, val []byte) (bool, error) {
+		switch k[0] {
+		case tableHeld, tableErased, tableAttachment:
+			return true, nil
+		case tableState:
+			if !state.Sealed(k[1:]) {
+				return true, nil
+			}
+		case tableMeta:
+			if bytes.Equal(k, keyCertified) || bytes.Equal(k, keyCovered) {
+				return true, nil
+			}
+		}
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(k))))
+		h.Write(k)
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(val))))
+		h.Write(val)
+		return true, nil
+	})
+	if err != nil {
+		t.Fatalf("reading the tables: %v", err)
+	}
+	return [32]byte(h.Sum(nil))
 }

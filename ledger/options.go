@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -28,6 +29,20 @@ var (
 	ErrNotFound = errors.New("not in the ledger")
 	// ErrOrder: an entry came with a position that cannot follow the last one.
 	ErrOrder = errors.New("entry out of order")
+	// ErrErased: the ledger had it, and has forgotten it since it expired. It is
+	// an ErrNotFound.
+	ErrErased = fmt.Errorf("%w: it has expired and was erased", ErrNotFound)
+	// ErrNoBlockEnd: no block ends at that size, so no position in the order has it.
+	ErrNoBlockEnd = errors.New("no block ends there")
+	// ErrConflict: a certificate, or a block of the order, says other than the
+	// ledger has. The one or the other is of another history.
+	ErrConflict = errors.New("it contradicts the ledger")
+	// ErrGraft: a block that was to be grafted is not one that follows here. Who
+	// brought it erred or lies; the ledger is as good as before.
+	ErrGraft = errors.New("block cannot be grafted")
+	// ErrDiverged: the state that the ledger has is not the one that a seal below
+	// a certified checkpoint names.
+	ErrDiverged = errors.New("the state has diverged from what is certified")
 	// ErrHeldFull: no more statements are held until some are ordered.
 	ErrHeldFull = errors.New("too much is held already")
 )

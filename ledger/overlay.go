@@ -53,18 +53,6 @@ func (o *overlay) add(writes []state.Write) {
 	}
 }
 
-// each calls fn for all writes, group by group; of one key, in their order.
-func (o *overlay) each(fn func(state.Write) error) error {
-	for i := range o.groups {
-		for _, w := range o.groups[i].writes {
-			if err := fn(w); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // Get implements state.Reader.
 func (o *overlay) Get(key []byte) ([]byte, error) {
 	if w, ok := o.groups[firstByte(key)].lookup(key); ok {
@@ -149,4 +137,26 @@ func firstByte(key []byte) byte {
 		return 0
 	}
 	return key[0]
+}
+
+// remembering is a state that does not change, and remembers what it was asked:
+// every statement asks for the network, its issuer and that one's keys. It
+// belongs to one goroutine.
+type remembering struct {
+	state.Reader
+	found map[string][]byte // at most rememberMost
+}
+
+const rememberMost = 1024
+
+// Get implements state.Reader.
+func (r *remembering) Get(key []byte) ([]byte, error) {
+	if v, is := r.found[string(key)]; is {
+		return v, nil
+	}
+	v, err := r.Reader.Get(key)
+	if err == nil && v != nil && len(r.found) < rememberMost {
+		r.found[string(key)] = v
+	}
+	return v, err
 }

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"concordat/ledger/checkpoint"
 )
 
 // maxIdleIterators bounds how many iterators a pin keeps ready.
@@ -19,7 +21,9 @@ type pin struct {
 	store *store
 	head  Head
 	snap  *pebble.Snapshot
-	refs  atomic.Int64 // the ledger's own, and one for each view
+
+	certified *checkpoint.Certified // the newest of that moment; set before the pin is shared
+	refs      atomic.Int64          // the ledger's own, and one for each view
 
 	mu   sync.Mutex
 	idle []*pebble.Iterator

@@ -13,7 +13,7 @@ import (
 // out in FORMAT.md. Each has one encoding and one reader, here.
 
 // format is what keyFormat says; another one is for another release.
-const format = "concordat-ledger/1"
+const format = "concordat-ledger/2"
 
 // Position is where in the order an entry stands: Raft's index and term.
 type Position struct {

@@ -11,7 +11,7 @@ import (
 // A run of a story takes a tenth of a second, so fewer of them are the
 // default; -rapid.checks asks for more.
 func init() {
-	if err := flag.Set("rapid.checks", "30"); err != nil {
+	if err := flag.Set("rapid.checks", "20"); err != nil {
 		panic(err)
 	}
 }

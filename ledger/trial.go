@@ -55,14 +55,27 @@ type trial struct {
 	seen    map[statement.Hash]struct{}
 	keys    map[signer]ed25519.PublicKey
 	wrote   func(index uint64, writes []state.Write) // told of each that is accepted; may be nil
+
+	// seal says whether a seal, which the state takes at index, names the digests
+	// of the state before it. It is asked only where the trial has taken nothing yet.
+	seal func(index uint64, s *statement.SealState) (state.Verdict, error)
+	// closed: a seal was taken, which is alone in its block.
+	closed bool
+	// vouched: a quorum has certified the statements, and no signature is looked at.
+	vouched bool
 }
 
+// signer is who has signed, as a statement claims, and as what: one kid may be
+// tried for either sort of kind.
 type signer struct {
 	issuer statement.Region
 	kid    statement.KeyID
+	byNode bool
 }
 
-func newTrial(p *pin) *trial { return newTrialOver(p, p.indexOf, p.head.Size) }
+func newTrial(p *pin) *trial {
+	return newTrialOver(&remembering{Reader: p, found: map[string][]byte{}}, p.indexOf, p.head.Size)
+}
 
 func newTrialOver(stored state.Reader, indexOf func(statement.Hash) (uint64, bool, error), size uint64) *trial {
 	return &trial{
@@ -80,11 +93,12 @@ func (t *trial) verify(c *statement.Checker, us []*statement.Unverified) ([]*sta
 		if u == nil {
 			continue
 		}
-		who := signer{u.Statement().Issuer, u.KeyID()}
+		said := u.Statement()
+		who := signer{said.Issuer, u.KeyID(), said.Kind().ByNode()}
 		key, asked := t.keys[who]
 		if !asked {
 			var err error
-			if key, _, err = state.SigningKey(t.stored, who.issuer, who.kid); err != nil {
+			if key, _, err = state.SigningKey(t.stored, who.issuer, who.kid, said.Kind()); err != nil {
 				return nil, err
 			}
 			t.keys[who] = key
@@ -95,9 +109,14 @@ func (t *trial) verify(c *statement.Checker, us []*statement.Unverified) ([]*sta
 	return verified, nil
 }
 
-// try judges u, which is to stand at t.next, and takes it if it is accepted.
-// verified is u verified, or nil. The error is for a state that could not be read.
-func (t *trial) try(u *statement.Unverified, verified *statement.Verified, attachment []byte) (Judgement, error) {
+// try judges a statement, which is to stand at t.next, and takes it if it is
+// accepted. verified is it verified, or nil. The error is for a state that
+// could not be read.
+func (t *trial) try(it item, verified *statement.Verified) (Judgement, error) {
+	u := it.Statement
+	if t.closed {
+		return Judgement{Verdict: notAlone()}, nil
+	}
 	if _, again := t.seen[u.Hash()]; again {
 		return refused(RepeatedStatement, "send it once", "statement %s comes twice", u.Hash()), nil
 	}
@@ -108,21 +127,30 @@ func (t *trial) try(u *statement.Unverified, verified *statement.Verified, attac
 	if known {
 		return Judgement{Statement: verified, Known: true, Index: index}, nil
 	}
+	said := u.Statement()
 	if verified == nil {
-		key, v, err := state.SigningKey(&t.over, u.Statement().Issuer, u.KeyID())
+		key, v, err := state.SigningKey(&t.over, said.Issuer, u.KeyID(), said.Kind())
 		if err != nil {
 			return Judgement{}, err
 		}
 		if !v.Accepted() {
 			return Judgement{Verdict: v}, nil
 		}
-		if verified, err = u.Verify(key); err != nil {
+		if t.vouched {
+			verified = u.Vouched(key)
+		} else if verified, err = u.Verify(key); err != nil {
 			return refused(WrongSignature, "sign it with the statement key of the authority's directory", "%v", err), nil
 		}
 	}
-	writes, v, err := state.Apply(&t.over, t.next, verified, attachment)
+	writes, v, err := t.apply(it, verified)
 	if err != nil {
 		return Judgement{}, err
+	}
+	if s, is := said.Body.(*statement.SealState); is && v.Accepted() {
+		if v, err = t.seals(s); err != nil {
+			return Judgement{}, err
+		}
+		t.closed = v.Accepted()
 	}
 	j := Judgement{Statement: verified, Verdict: v}
 	if v.Accepted() {
@@ -135,6 +163,26 @@ func (t *trial) try(u *statement.Unverified, verified *statement.Verified, attac
 		t.next++
 	}
 	return j, nil
+}
+
+func (t *trial) apply(it item, verified *statement.Verified) ([]state.Write, state.Verdict, error) {
+	if it.erased {
+		return state.ApplyErased(&t.over, t.next, verified)
+	}
+	return state.Apply(&t.over, t.next, verified, it.Attachment)
+}
+
+// seals judges a seal by the state as it was stored: one that comes after
+// others in its block is out of place, whatever it says.
+func (t *trial) seals(s *statement.SealState) (state.Verdict, error) {
+	if len(t.seen) > 0 {
+		return notAlone(), nil
+	}
+	return t.seal(t.next, s)
+}
+
+func notAlone() state.Verdict {
+	return state.Verdict{Name: state.SealMisplaced, Message: "a seal is alone in its block, and here it is not", Hint: "make a block of the seal, and another of the rest"}
 }
 
 func refused(name, hint, format string, a ...any) Judgement {
@@ -166,6 +214,7 @@ func (l *Ledger) JudgeAt(v *View, cs []Candidate) ([]Judgement, error) {
 	out := make([]Judgement, len(cs))
 	us := parseAll(cs, out)
 	t := newTrial(v.pin)
+	t.seal = l.offeredSeal
 	verified, err := t.verify(l.options.Checker, us)
 	if err != nil {
 		return nil, v.blame(fmt.Errorf("judging: %w", err))
@@ -174,7 +223,7 @@ func (l *Ledger) JudgeAt(v *View, cs []Candidate) ([]Judgement, error) {
 		if u == nil {
 			continue // out[i] says why
 		}
-		if out[i], err = t.try(u, verified[i], cs[i].Attachment); err != nil {
+		if out[i], err = t.try(newItem(u, cs[i].Attachment), verified[i]); err != nil {
 			return nil, v.blame(fmt.Errorf("judging: %w", err))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 // View is the ledger at one size. It never changes, whatever is applied
 // meanwhile (L7), may be used by several goroutines, and must be closed, once.
+// Who hands it to somebody that may outlast him gives a view of its own (Retain).
 type View struct {
 	pin *pin
 	err error // of a view of a closed ledger: every read gives it
@@ -25,6 +26,15 @@ func (l *Ledger) View() *View {
 	}
 	l.current.refs.Add(1)
 	return &View{pin: l.current}
+}
+
+// Retain gives another view of the same, with a Close of its own. v must not be
+// closed yet.
+func (v *View) Retain() *View {
+	if v.pin != nil {
+		v.pin.refs.Add(1)
+	}
+	return &View{pin: v.pin, err: v.err}
 }
 
 // Close lets the view go. An error is one of the store.
@@ -130,41 +140,6 @@ func (v *View) ByHash(h statement.Hash) (Entry, error) {
 		return Entry{}, err
 	}
 	return v.ByIndex(index)
-}
-
-// Attachment gives the attachment with that SHA-256. The error wraps
-// ErrNotFound if the view has none.
-func (v *View) Attachment(digest [32]byte) ([]byte, error) {
-	if v.err != nil {
-		return nil, v.err
-	}
-	a, err := v.pin.get(keyOf(tableAttachment, digest[:]))
-	if err == nil && a == nil {
-		err = fmt.Errorf("%w: attachment %x", ErrNotFound, digest)
-	}
-	return a, err
-}
-
-// BlockOf gives the block that brought the statement at index.
-func (v *View) BlockOf(index uint64) (Block, error) {
-	if v.err != nil {
-		return Block{}, v.err
-	}
-	if index >= v.pin.head.Size {
-		return Block{}, fmt.Errorf("%w: statement %d; there are %d, counted from 0", ErrNotFound, index, v.pin.head.Size)
-	}
-	key, value, err := v.pin.last([]byte{tableBlock}, indexKey(tableBlock, index))
-	if err != nil {
-		return Block{}, err
-	}
-	if key == nil {
-		return Block{}, v.blame(fmt.Errorf("%w: no block holds statement %d", ErrCorrupt, index))
-	}
-	b, err := decodeBlock(key, value)
-	if err == nil && index-b.First >= b.Count {
-		err = fmt.Errorf("%w: no block holds statement %d", ErrCorrupt, index)
-	}
-	return b, v.blame(err)
 }
 
 // ReadTile implements merkle.TileReader.

@@ -10,6 +10,7 @@ import (
 	"concordat/healthcode"
 	"concordat/healthcode/hc1"
 	"concordat/ledger"
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 	"concordat/recognition"
 )
@@ -27,7 +28,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	}
 	asked := time.Now()
 	if q.Consistency == linearizable {
-		once, cancel := context.WithTimeout(ctx, n.consensus.Patience())
+		once, cancel := context.WithTimeout(ctx, n.order.Patience())
 		err := n.caughtUp(once)
 		cancel()
 		if err != nil {
@@ -35,7 +36,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 		}
 	}
 	// The age is taken before the view: what is then read can only be fresher.
-	age := n.knowledge.age(time.Now())
+	age := n.age(time.Now())
 	if since := time.Since(asked); q.Consistency == linearizable && (age < 0 || since < age) {
 		age = since // all that was acknowledged before the question is here
 	}
@@ -49,13 +50,27 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	for i, text := range q.Codes {
 		codes[i].Unverified, codes[i].Err = healthcode.Decode(text, formats...)
 	}
-	decision, err := n.decider.Decide(codes, query, view.State())
+	decision, err := n.decide(codes, query, view)
 	if err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
 	return client.CheckAnswer{
-		Decision: decision, Region: string(query.Region), At: query.At, AsOf: asOf(view, age),
+		Decision: decision, Region: string(query.Region), At: query.At, AsOf: n.asOf(view, age),
 	}, nil
+}
+
+// decide decides on what is ordered, and where not all of it is final, on what
+// is final too: deny early, allow late.
+func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledger.View) (recognition.Decision, error) {
+	if n.FinalSize() >= view.Head().Size {
+		return n.decider.Decide(codes, q, view.State())
+	}
+	final, release, ok := n.certifier.FinalView()
+	if !ok {
+		return n.decider.DecideUncertain(codes, q, view.State(), n.FinalSize())
+	}
+	defer release()
+	return n.decider.DecideBoth(codes, q, view.State(), final.State())
 }
 
 // The consistencies that a check may ask for.
@@ -136,13 +151,29 @@ func (n *Node) readFailure(err error) error {
 }
 
 // AsOf says what knowledge the view is.
-func (n *Node) AsOf(v *ledger.View) client.AsOf { return asOf(v, n.knowledge.age(time.Now())) }
+func (n *Node) AsOf(v *ledger.View) client.AsOf { return n.asOf(v, n.age(time.Now())) }
 
-func asOf(v *ledger.View, age time.Duration) client.AsOf {
+func (n *Node) asOf(v *ledger.View, age time.Duration) client.AsOf {
 	h := v.Head()
-	a := client.AsOf{Size: h.Size, Root: hexRoot(h.Root), Cosigners: []string{}}
+	a := client.AsOf{Size: h.Size, Root: hexRoot(h.Root)}
+	final := n.certifier.Final()
+	a.Cosigners = cosigners(final)
+	if final != nil {
+		a.FinalSize = min(final.Checkpoint().Size, h.Size) // the view may be a moment older
+	}
 	a.Age, a.AgeMillis = ageInWords(age)
 	return a
+}
+
+// cosigners names who co-signed a checkpoint.
+func cosigners(c *checkpoint.Certified) []string {
+	out := []string{}
+	if c != nil {
+		for _, s := range c.Cosigners() {
+			out = append(out, string(s.By))
+		}
+	}
+	return out
 }
 
 // ageInWords gives an age to the millisecond; "unknown" and -1 where it is not known.

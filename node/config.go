@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"concordat/consensus"
 	"concordat/ledger"
@@ -42,6 +46,8 @@ type Config struct {
 	Check   CheckConfig   `mapstructure:"check"`
 	Limits  LimitsConfig  `mapstructure:"limits"`
 	Storage StorageConfig `mapstructure:"storage"`
+	Vouch   VouchConfig   `mapstructure:"vouch"`
+	Witness WitnessConfig `mapstructure:"witness"`
 	Log     LogConfig     `mapstructure:"log"`
 
 	// Passphrase opens encrypted keys. It is asked only where one is encrypted.
@@ -94,6 +100,36 @@ type StorageConfig struct {
 	// WriteDeadline is how long Raft's log may take to store an entry before
 	// this node gives up leadership. Default 8s.
 	WriteDeadline time.Duration `mapstructure:"write_deadline"`
+	// KeepLog is how many bytes of Raft's log are kept for followers that are
+	// behind; what is older they fetch as certified statements. Default 256 MiB.
+	KeepLog int64 `mapstructure:"keep_log"`
+	// EraseAfter is how long after their expiry the hashes of a revocation are
+	// erased. Default 24h.
+	EraseAfter time.Duration `mapstructure:"erase_after"`
+	// ServeRate bounds, in bytes a second, what one node that catches up is
+	// served, so that ordering does not wait for it. Default 32 MiB.
+	ServeRate int64 `mapstructure:"serve_rate"`
+}
+
+// VouchConfig is how this node vouches for what is ordered.
+type VouchConfig struct {
+	// Refresh is how often an unchanged ledger is co-signed again: knowledge
+	// looks at most about as old while nothing happens. Default 15s.
+	Refresh time.Duration `mapstructure:"refresh"`
+	// Seal is how often, at most, the digest of the state is logged, while this
+	// node leads: bundles for offline checks are that old. Default 1m.
+	Seal time.Duration `mapstructure:"seal"`
+}
+
+// WitnessConfig is who outside of the network watches whom.
+type WitnessConfig struct {
+	// Witnesses are asked to co-sign this network's checkpoints (C2SP
+	// tlog-witness). Each is a verifier key, a blank, and the URL below which its
+	// add-checkpoint is.
+	Witnesses []string `mapstructure:"witnesses"`
+	// Logs are other logs whose checkpoints this node co-signs when they are
+	// given to it. Each is a verifier key, whose name is the log's origin.
+	Logs []string `mapstructure:"logs"`
 }
 
 // LogConfig is how the command logs.
@@ -124,6 +160,11 @@ func (c Config) Defaults() Config {
 	def(&c.Limits.Events, 256)
 	def(&c.Storage.Cache, 256<<20)
 	def(&c.Storage.WriteDeadline, 8*time.Second)
+	def(&c.Storage.KeepLog, 256<<20)
+	def(&c.Storage.EraseAfter, 24*time.Hour)
+	def(&c.Storage.ServeRate, 32<<20)
+	def(&c.Vouch.Refresh, 15*time.Second)
+	def(&c.Vouch.Seal, time.Minute)
 	def(&c.Log.Level, "info")
 	def(&c.Log.Format, "text")
 	if c.Logger == nil {
@@ -178,6 +219,9 @@ func (c Config) Validate() error {
 		{"check.max_age", c.Check.MaxAge, time.Second, 365 * 24 * time.Hour},
 		{"limits.submit_timeout", c.Limits.SubmitTimeout, time.Second, 10 * time.Minute},
 		{"storage.write_deadline", c.Storage.WriteDeadline, time.Second, 2 * time.Minute},
+		{"storage.erase_after", c.Storage.EraseAfter, time.Minute, 10 * 365 * 24 * time.Hour},
+		{"vouch.refresh", c.Vouch.Refresh, time.Second, time.Hour},
+		{"vouch.seal", c.Vouch.Seal, time.Second, 24 * time.Hour},
 	} {
 		if d.v < d.least || d.v > d.most {
 			fault("%s is %v, want %v to %v", d.name, d.v, d.least, d.most)
@@ -185,6 +229,22 @@ func (c Config) Validate() error {
 	}
 	if c.Storage.Cache < 8<<20 || c.Storage.Cache > 1<<40 {
 		fault("storage.cache is %d bytes, want %d to %d", c.Storage.Cache, 8<<20, 1<<40)
+	}
+	if k := c.Storage.KeepLog; k < 1<<20 || k > 1<<40 {
+		fault("storage.keep_log is %d bytes, want %d to %d", k, 1<<20, 1<<40)
+	}
+	if k := c.Storage.ServeRate; k < 1<<16 || k > 1<<40 {
+		fault("storage.serve_rate is %d bytes a second, want %d to %d", k, 1<<16, 1<<40)
+	}
+	for _, w := range c.Witness.Witnesses {
+		if _, _, err := outsideWitness(w); err != nil {
+			fault("witness.witnesses: %w", err)
+		}
+	}
+	for _, l := range c.Witness.Logs {
+		if _, err := note.NewVerifier(l); err != nil {
+			fault("witness.logs: %q: %w; want a verifier key like origin+0123abcd+AQ…", l, err)
+		}
 	}
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
@@ -195,6 +255,17 @@ func (c Config) Validate() error {
 		fault("log.format is %q, want text or json", c.Log.Format)
 	}
 	return errors.Join(faults...)
+}
+
+// outsideWitness reads a witness of another operator. The form of its key is
+// for package witness to judge, which knows co-signatures.
+func outsideWitness(s string) (vkey string, at *url.URL, err error) {
+	vkey, where, found := strings.Cut(s, " ")
+	at, err = url.Parse(where)
+	if !found || vkey == "" || err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
+		return "", nil, fmt.Errorf("%q: want a verifier key, a blank and a URL like https://witness.example/", s)
+	}
+	return vkey, at, nil
 }
 
 func validPort(s string) bool {

@@ -72,8 +72,8 @@ func (c *courier) close() {
 func (c *courier) order(ctx context.Context, cand ledger.Candidate) (consensus.Outcome, error) {
 	// The leader groups what waits itself: a batch of ours before it would only
 	// make the first to come wait for the last.
-	if _, leader := c.n.consensus.Leader(); string(leader) == c.n.self() {
-		outcomes, err := c.n.consensus.Submit(ctx, []ledger.Candidate{cand})
+	if _, leader := c.n.order.Leader(); string(leader) == c.n.self() {
+		outcomes, err := c.n.order.Submit(ctx, []ledger.Candidate{cand})
 		if err == nil {
 			return outcomes[0], nil
 		}
@@ -210,14 +210,14 @@ func (c *courier) insist(ctx context.Context, cands []ledger.Candidate) ([]conse
 
 // hopeless reports that there has been no quorum for longer than finding a new leader takes.
 func (n *Node) hopeless() bool {
-	s := n.consensus.Status()
-	return !s.Quorum && !s.NoQuorumSince.IsZero() && time.Since(s.NoQuorumSince) > n.consensus.Patience()
+	s := n.order.Status()
+	return !s.Quorum && !s.NoQuorumSince.IsZero() && time.Since(s.NoQuorumSince) > n.order.Patience()
 }
 
 // gaveUp says why a statement was not ordered, whose last attempt ended with last.
 func (n *Node) gaveUp(last error) error {
 	within := n.cfg.Limits.SubmitTimeout
-	s := n.consensus.Status()
+	s := n.order.Status()
 	switch {
 	case !s.Quorum: // whatever waits, waits for this
 		return client.Fail(client.NoQuorum, "there is no quorum of validators since %s", s.NoQuorumSince.UTC().Format(time.RFC3339))

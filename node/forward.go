@@ -20,6 +20,8 @@ import (
 const (
 	submitProtocol    = "submit/1"     // a follower hands statements to the leader
 	readIndexProtocol = "read-index/1" // a follower asks the leader how far it must read
+	frontierProtocol  = "frontier/1"   // one that lost its votes asks the leader how far its log goes
+	termProtocol      = "term/1"       // and each validator for its term
 )
 
 // maxForwarded bounds a forwarded batch in bytes: batchBytes, not yet full,
@@ -136,11 +138,11 @@ func decodeOutcomes(b []byte, statements int) ([]consensus.Outcome, error) {
 
 // try asks the leader of this moment once: this node itself, or another.
 func (n *Node) try(ctx context.Context, cands []ledger.Candidate) ([]consensus.Outcome, error) {
-	outcomes, err := n.consensus.Submit(ctx, cands)
+	outcomes, err := n.order.Submit(ctx, cands)
 	if !errors.Is(err, consensus.ErrNotLeader) {
 		return outcomes, err
 	}
-	leader := n.consensus.Status().Leader
+	leader := n.order.Status().Leader
 	if leader == "" || leader == n.self() {
 		return nil, err
 	}
@@ -169,8 +171,8 @@ func (n *Node) callLeader(ctx context.Context, leader, protocol string, request 
 	go func() {
 		defer close(watched)
 		for {
-			changed := n.consensus.Changed()
-			if _, id := n.consensus.Leader(); string(id) != leader {
+			changed := n.order.Changed()
+			if _, id := n.order.Leader(); string(id) != leader {
 				cancel(errLeaderChanged)
 			}
 			select {
@@ -195,7 +197,7 @@ func (n *Node) serveSubmit(ctx context.Context, _ p2p.Member, request []byte) ([
 	if err != nil {
 		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: err.Error()}
 	}
-	outcomes, err := n.consensus.Submit(ctx, cands)
+	outcomes, err := n.order.Submit(ctx, cands)
 	if err != nil {
 		return nil, remoteError(err)
 	}
@@ -204,11 +206,45 @@ func (n *Node) serveSubmit(ctx context.Context, _ p2p.Member, request []byte) ([
 
 // serveReadIndex is the leader's side of a linearizable read.
 func (n *Node) serveReadIndex(ctx context.Context, _ p2p.Member, _ []byte) ([]byte, error) {
-	index, err := n.consensus.ReadIndex(ctx)
+	index, err := n.order.ReadIndex(ctx)
 	if err != nil {
 		return nil, remoteError(err)
 	}
 	return cbor.Marshal(index)
+}
+
+// serveFrontier tells a validator that lost its votes how far the leader's log goes.
+func (n *Node) serveFrontier(ctx context.Context, _ p2p.Member, _ []byte) ([]byte, error) {
+	index, err := n.order.Frontier(ctx)
+	if err != nil {
+		return nil, remoteError(err)
+	}
+	return cbor.Marshal(index)
+}
+
+// serveTerm tells it this node's term.
+func (n *Node) serveTerm(context.Context, p2p.Member, []byte) ([]byte, error) {
+	if n.order.isAway() { // it has none, and no vote of another's to tell of
+		return nil, remoteError(fmt.Errorf("%w: %w", consensus.ErrNoQuorum, errCatchingUp))
+	}
+	return cbor.Marshal(n.order.Term())
+}
+
+// peerTerm asks another validator for its term.
+func (n *Node) peerTerm(ctx context.Context, id string) (term uint64, err error) {
+	answer, err := n.host.Call(ctx, id, termProtocol, nil)
+	if err != nil {
+		return 0, err
+	}
+	if err := forwardMode.Unmarshal(answer, &term); err != nil {
+		return 0, fmt.Errorf("%s: %w: %w", id, errAnswer, err)
+	}
+	return term, nil
+}
+
+// frontier asks the leader of this moment how far its log goes.
+func (n *Node) frontier(ctx context.Context) (uint64, error) {
+	return n.askLeader(ctx, n.order.Frontier, frontierProtocol)
 }
 
 // remoteError says to a follower what it can make of an error: whether to ask again, and whom.
@@ -242,7 +278,7 @@ func (n *Node) caughtUp(ctx context.Context) error {
 	for {
 		index, err := n.readIndex(ctx)
 		if err == nil {
-			return n.consensus.WaitApplied(ctx, index)
+			return n.order.WaitApplied(ctx, index)
 		}
 		if !passing(err) || n.hopeless() {
 			return err
@@ -256,15 +292,20 @@ func (n *Node) caughtUp(ctx context.Context) error {
 
 // readIndex asks the leader of this moment how far a reader must have applied.
 func (n *Node) readIndex(ctx context.Context) (uint64, error) {
-	index, err := n.consensus.ReadIndex(ctx)
+	return n.askLeader(ctx, n.order.ReadIndex, readIndexProtocol)
+}
+
+// askLeader asks this node where it leads, else the leader, for a place in the order.
+func (n *Node) askLeader(ctx context.Context, here func(context.Context) (uint64, error), protocol string) (uint64, error) {
+	index, err := here(ctx)
 	if !errors.Is(err, consensus.ErrNotLeader) {
 		return index, err
 	}
-	leader := n.consensus.Status().Leader
+	leader := n.order.Status().Leader
 	if leader == "" || leader == n.self() {
 		return 0, err
 	}
-	answer, err := n.callLeader(ctx, leader, readIndexProtocol, nil)
+	answer, err := n.callLeader(ctx, leader, protocol, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -272,4 +313,16 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	return index, nil
+}
+
+// sleep waits, unless ctx ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

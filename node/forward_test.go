@@ -210,6 +210,9 @@ func TestLasting(t *testing.T) {
 		{state.RiskAlreadyDeclared, 2, 1, true},
 		{state.NotGranted, 1, 0, true},
 		{state.NotGranted, 2, 0, false}, // the grant is under way
+		{state.AlreadyKnown, 0, 0, true},
+		{state.SealMisplaced, 0, 0, true},
+		{state.SealBackdated, 0, 0, true},
 	} {
 		if got := lasting(statement.Statement{Revision: c.makes}, state.Verdict{Name: c.name, Revision: c.current}); got != c.lasting {
 			t.Errorf("%s of revision %d at %d: lasting is %v", c.name, c.makes, c.current, got)

@@ -25,16 +25,18 @@ type keeper struct {
 	n       *Node
 	wake    chan struct{}
 	refused refusals
+	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 }
 
+// newKeeper makes a keeper that may be nudged; it offers nothing before start.
 func newKeeper(n *Node) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &keeper{n: n, wake: make(chan struct{}, 1), cancel: cancel}
-	k.wg.Go(func() { k.run(ctx) })
-	return k
+	return &keeper{n: n, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
 }
+
+func (k *keeper) start() { k.wg.Go(func() { k.run(k.ctx) }) }
 
 func (k *keeper) close() {
 	k.cancel()
@@ -90,7 +92,7 @@ func (k *keeper) offer(ctx context.Context, batch []ledger.Candidate) (settled b
 		return settled
 	}
 	// The block that brings them into this node's ledger also takes them off the list.
-	ctx, cancel := context.WithTimeout(ctx, k.n.consensus.Patience())
+	ctx, cancel := context.WithTimeout(ctx, k.n.order.Patience())
 	defer cancel()
 	if err := k.n.ledger.Wait(ctx, ordered); err != nil {
 		k.n.log.Debug("held statements are ordered, and not here yet", "err", err)

@@ -16,9 +16,11 @@ import (
 
 	"concordat/client"
 	"concordat/consensus"
+	"concordat/consensus/certify"
 	"concordat/ledger"
 	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
+	"concordat/node/witness"
 	"concordat/p2p"
 	"concordat/recognition"
 )
@@ -46,10 +48,12 @@ type Node struct {
 
 	ledger    *ledger.Ledger
 	host      *p2p.Host
-	consensus *consensus.Node
+	certifier *certify.Certifier
+	order     *ordering
 	courier   *courier
 	keeper    *keeper
-	knowledge *knowledge
+	feeder    *witness.Feeder
+	witness   *witness.Witness
 	decider   *recognition.Decider
 	checker   *statement.Checker
 
@@ -90,6 +94,10 @@ func Start(cfg Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	profile, err := consensus.ProfileByName(cfg.Profile)
+	if err != nil {
+		return nil, err
+	}
 	data := filepath.Join(cfg.Dir, "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -100,12 +108,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	if cfg.ledgerOptions != nil {
 		cfg.ledgerOptions(&o)
 	}
-	// A node that founds nothing, or has run before, writes nothing where there is
-	// nothing: a refused start with the wrong genesis must not bind the directory to it.
-	o.MustExist = !exists(filepath.Join(data, "raft", "raft.db")) && (!cfg.Found || exists(n.marker()))
-	if n.ledger, err = ledger.Open(n.doc, o); errors.Is(err, ledger.ErrMissing) {
-		return nil, n.nothingHere(data)
-	} else if err != nil {
+	if n.ledger, err = ledger.Open(n.doc, o); err != nil {
 		return nil, err
 	}
 	// The API's address is taken before anything is said to the others: a port
@@ -113,47 +116,37 @@ func Start(cfg Config) (_ *Node, err error) {
 	if n.listener, err = listenTCP(cfg.HTTP, "http"); err != nil {
 		return nil, err
 	}
-	if err := n.openHost(keys); err != nil {
+	if err := n.openHost(n.nodeKey); err != nil {
 		return nil, err
 	}
-	if err := n.openConsensus(data); err != nil {
+	n.serveCatchup()
+	n.order = newOrdering(n, profile)
+	n.keeper = newKeeper(n) // the certifier may have evidence to keep as soon as it is open
+	if err := n.openCertifier(keys); err != nil {
 		return nil, err
 	}
-	n.knowledge = newKnowledge(filepath.Join(data, "contact.json"), n.network, n.log, n.consensus.Status, n.ledger.Head)
+	if err := n.openWitness(keys); err != nil {
+		return nil, err
+	}
+	if err := n.order.start(); err != nil {
+		return nil, err
+	}
 	n.courier = newCourier(n, cfg.Limits.Submissions)
 	n.host.Handle(submitProtocol, maxForwarded, n.serveSubmit)
 	n.host.Handle(readIndexProtocol, 64, n.serveReadIndex)
-	n.keeper = newKeeper(n)
+	n.host.Handle(frontierProtocol, 64, n.serveFrontier)
+	n.keeper.start()
 	n.serveHTTP()
 	n.wg.Go(n.watch)
+	n.wg.Go(n.erase)
 	n.log.Info("node started", "network", n.doc.Network, "id", n.network.String()[:16], "region", n.me.ID, "http", n.HTTPAddress(), "peer", n.host.ID(), "size", n.ledger.Head().Size)
 	return n, nil
 }
 
-// marker is the file beside the keys that says that this authority's node has run.
-func (n *Node) marker() string { return filepath.Join(n.cfg.Dir, "founded") }
-
-// nothingHere tells a node that never ran from one whose data is gone.
-func (n *Node) nothingHere(data string) error {
-	if exists(n.marker()) {
-		return fmt.Errorf("%w: %s is empty, and %s says that this authority's node has run; bring its data back: a node that has forgotten its votes could vote twice", consensus.ErrStateLost, data, n.marker())
-	}
-	return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? Found set is for the very first start of this authority's node, when the network begins: never if it ever ran, here or elsewhere", consensus.ErrNotFounded, data)
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-// watch waits for a fault that the node cannot live with.
+// watch waits for a fault of the store, which the node cannot live with.
 func (n *Node) watch() {
 	select {
-	case err, open := <-n.consensus.Fault():
-		if open && err != nil {
-			n.fail(err)
-		}
-	case <-n.ledger.Broken(): // by what is held, which consensus knows nothing of
+	case <-n.ledger.Broken():
 		n.fail(n.ledger.Err())
 	case <-n.stop.Done():
 	}

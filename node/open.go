@@ -8,15 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"syscall"
-	"time"
 
-	"github.com/hashicorp/raft"
 	"github.com/multiformats/go-multiaddr"
 
 	"concordat/client/authority"
-	"concordat/consensus"
 	"concordat/ledger/genesis"
 	"concordat/p2p"
 )
@@ -42,8 +38,8 @@ func (n *Node) readGenesis() error {
 	return nil
 }
 
-// openKeys opens the keys that a node needs, and no others.
-func (n *Node) openKeys() (ed25519.PrivateKey, error) {
+// openKeys opens the authority's directory and the node's key.
+func (n *Node) openKeys() (*authority.Directory, error) {
 	dir, err := authority.Open(n.cfg.Dir, n.cfg.Passphrase)
 	if err != nil {
 		return nil, err
@@ -62,7 +58,7 @@ func (n *Node) openKeys() (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("%w: the node key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
 	}
 	n.nodeKey = key.Ed25519()
-	return n.nodeKey, nil
+	return dir, nil
 }
 
 func (n *Node) openHost(key ed25519.PrivateKey) error {
@@ -90,54 +86,6 @@ func (n *Node) openHost(key ed25519.PrivateKey) error {
 	case errors.Is(err, p2p.ErrListen):
 		return fmt.Errorf("%w: %w", ErrListen, err)
 	}
-	return err
-}
-
-func (n *Node) openConsensus(data string) error {
-	profile, err := consensus.ProfileByName(n.cfg.Profile)
-	if err != nil {
-		return err
-	}
-	var voters []consensus.Server
-	for _, a := range n.doc.Authorities {
-		if a.Role != genesis.Validator {
-			continue
-		}
-		id, err := p2p.PeerID(a.Keys.Node.Public())
-		if err != nil {
-			return fmt.Errorf("node key of %s: %w", a.ID, err)
-		}
-		voters = append(voters, consensus.Server{ID: string(a.ID), Address: id.String()})
-	}
-	founded, err := time.Parse(time.RFC3339, n.doc.Created)
-	if err != nil {
-		return fmt.Errorf("genesis: created: %w", err)
-	}
-	// Raft and its transport need one another: the transport asks for a term only
-	// once a message arrives, and then Raft is there or the message is refused.
-	var ready atomic.Pointer[consensus.Node]
-	transport := n.host.Transport(p2p.RaftConfig{
-		Term: func() uint64 {
-			if c := ready.Load(); c != nil {
-				return c.Term()
-			}
-			return 0
-		},
-		Leader: func() (raft.ServerAddress, raft.ServerID) {
-			if c := ready.Load(); c != nil {
-				return c.Leader()
-			}
-			return "", ""
-		},
-		HeartbeatTimeout: profile.Heartbeat,
-		Founded:          founded,
-	})
-	n.consensus, err = consensus.Open(consensus.Config{
-		Self: string(n.me.ID), Network: n.network, Dir: filepath.Join(data, "raft"), Profile: profile,
-		Key: n.nodeKey, Transport: transport, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
-		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
-	})
-	ready.Store(n.consensus)
 	return err
 }
 

@@ -28,7 +28,7 @@ func prepare(t *testing.T, n *nodetest.Network) string {
 		n.Sign(t, "XA", 1, &statement.RegisterKey{PublicKey: cert.RawSubjectPublicKeyInfo, KeyID: kid[:], Certificate: code.Certificate, ValidUntil: statement.TimeOf(cert.NotAfter)}),
 		n.Sign(t, "XB", 1, &statement.Grant{Terms: statement.Terms{Region: "XA"}}),
 	} {
-		if _, err := n.Client("XA").Submit(t.Context(), s.Raw(), nil, client.Ordered); err != nil {
+		if _, err := n.Client("XA").Submit(t.Context(), s.Raw(), nil, client.Final); err != nil {
 			t.Fatal(err)
 		}
 	}

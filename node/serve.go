@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"concordat/node/httpapi"
+	"concordat/node/tiles"
 )
 
 func (n *Node) serveHTTP() {
@@ -19,6 +20,7 @@ func (n *Node) serveHTTP() {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	api := httpapi.New(n, httpapi.Config{
 		Logger: n.log, Registry: registry, Stop: n.stop,
+		Log: n.transparency(), Witness: n.witness,
 		Checks: n.cfg.Check.Concurrent, Submits: n.cfg.Limits.Submissions, Events: n.cfg.Limits.Events,
 	})
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,13 +29,18 @@ func (n *Node) serveHTTP() {
 		api.ServeHTTP(w, r)
 	})
 	timeouts := httpapi.DefaultTimeouts
-	timeouts.Answer += max(n.cfg.Limits.SubmitTimeout, n.consensus.Patience())
+	timeouts.Answer += max(n.cfg.Limits.SubmitTimeout, n.order.Patience())
 	n.server = httpapi.NewServer(counted, timeouts, n.log)
 	n.wg.Go(func() {
 		if err := n.server.Serve(netutil.LimitListener(n.listener, n.cfg.Limits.Connections)); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("HTTP: %w", err))
 		}
 	})
+}
+
+// transparency serves the ledger to tools for transparency logs.
+func (n *Node) transparency() http.Handler {
+	return tiles.New(tiles.Config{Certified: n.certified, View: func() tiles.View { return n.ledger.View() }, Logger: n.log})
 }
 
 // drainWithin is how long requests under way may take to end when the node stops.
@@ -61,11 +68,14 @@ func (n *Node) close() error {
 	if n.courier != nil {
 		n.courier.close()
 	}
-	if n.knowledge != nil {
-		n.knowledge.close()
+	if n.feeder != nil {
+		n.feeder.Close()
 	}
-	if n.consensus != nil {
-		faults = append(faults, n.consensus.Close())
+	if n.order != nil {
+		faults = append(faults, n.order.close())
+	}
+	if n.certifier != nil {
+		faults = append(faults, n.certifier.Close())
 	}
 	if n.host != nil {
 		faults = append(faults, n.host.Close())

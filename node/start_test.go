@@ -80,15 +80,6 @@ func TestStartRefuses(t *testing.T) {
 		{"no directory", func(_ *testing.T, n *nodetest.Network, c *node.Config) { c.Dir = filepath.Join(n.Dir, "XQ") }, authority.ErrNotAuthority, "concordat init"},
 		{"another network's genesis", func(t *testing.T, _ *nodetest.Network, c *node.Config) { c.Genesis = found(t, "XA").Genesis() }, node.ErrNotInNetwork, "XA"},
 		{"a network without this region", func(t *testing.T, _ *nodetest.Network, c *node.Config) { c.Genesis = found(t, "XB").Genesis() }, node.ErrNotInNetwork, "XA is not in the genesis"},
-		{"not told to found", func(_ *testing.T, _ *nodetest.Network, c *node.Config) { c.Found = false }, consensus.ErrNotFounded, "found"},
-		{"not told to found, and another genesis of the same keys", func(t *testing.T, n *nodetest.Network, c *node.Config) {
-			doc := *n.Doc
-			doc.Network = "another.concordat.example"
-			c.Found, c.Genesis = false, filepath.Join(n.Dir, "another.json")
-			if err := os.WriteFile(c.Genesis, doc.Encode(), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, consensus.ErrNotFounded, "found"},
 		{"bad settings", func(_ *testing.T, _ *nodetest.Network, c *node.Config) {
 			c.Profile, c.Check.MaxAge = "moon", time.Millisecond
 		}, consensus.ErrProfile, "check.max_age"},
@@ -136,14 +127,52 @@ func TestStartRefusesOtherData(t *testing.T) {
 			t.Errorf("on another network's data: %v", err)
 		}
 	})
-	t.Run("data lost", func(t *testing.T) {
-		if err := os.RemoveAll(filepath.Join(n.NodeDir("XA"), "data")); err != nil {
+}
+
+// TestStartWithNothing: a node that has no data, and nobody who has, waits and
+// says for what. It founds nothing by itself, and is in nobody's way when it is
+// then told to.
+func TestStartWithNothing(t *testing.T) {
+	n := found(t, "XA")
+	waits := func(says string) {
+		t.Helper()
+		if err := n.Start("XA"); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Start("XA"); !errors.Is(err, consensus.ErrStateLost) {
-			t.Errorf("on a lost disk: %v", err)
+		if err := nodetest.Await(t.Context(), "the node to say what it waits for", func() bool {
+			p := n.Node("XA").Status().CatchingUp
+			return p != nil && p.Waiting != ""
+		}); err != nil {
+			t.Fatal(err)
 		}
-	})
+		var f *client.Failure
+		if err := n.Client("XA").Ready(t.Context()); !errors.As(err, &f) || f.Name != client.CatchingUp || !strings.Contains(f.Message, says) {
+			t.Errorf("ready: %v", err)
+		}
+		if _, err := n.Client("XA").Submit(t.Context(), n.Sign(t, "XA", 1, risk("XA-NOTHING")).Raw(), nil, client.Ordered); !errors.As(err, &f) || f.Name != client.CatchingUp {
+			t.Errorf("a submission: %v", err)
+		}
+		if st := n.Node("XA").Status(); st.Vouching || len(st.Problems) == 0 || st.Size != 0 {
+			t.Errorf("status: vouching %v, problems %v, size %d", st.Vouching, st.Problems, st.Size)
+		}
+		if err := n.Stop("XA"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.Config = func(_ string, c *node.Config) { c.Found = false }
+	waits("founds no network")
+	n.Config = nil
+	if err := n.Start("XA"); err != nil {
+		t.Fatal(err)
+	}
+	say(t, n, "XA", "XA", "XA-FOUNDED", client.Final)
+	if err := n.Stop("XA"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(n.NodeDir("XA"), "data")); err != nil {
+		t.Fatal(err)
+	}
+	waits("lost") // told to found though it is: the marker says that it has run
 }
 
 // TestCloseLeavesNothing: no goroutine of a node outlives it, streams of events

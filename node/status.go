@@ -5,41 +5,61 @@ import (
 	"encoding/hex"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"concordat/client"
 	"concordat/ledger"
+	"concordat/ledger/checkpoint"
 )
 
 // Status is the node at a glance.
 func (n *Node) Status() client.Status {
-	c := n.consensus.Status()
+	c := n.order.Status()
 	head := n.ledger.Head()
 	s := client.Status{
 		Network: n.network.String(), NetworkName: n.doc.Network, Region: n.self(), Role: string(n.me.Role),
 		RaftRole: c.Role, Leader: c.Leader, Term: c.Term,
-		Size: head.Size, Root: hexRoot(head.Root),
-		Final:  client.FinalHead{Cosigners: []string{}, Note: notFinalYet},
-		Log:    client.LogInfo{Origin: n.doc.Network, VKey: n.vkey()},
+		Size: head.Size, Root: hexRoot(head.Root), Final: n.final(),
+		Log:    client.LogInfo{Origin: n.doc.Network, VKey: checkpoint.LogVKey(n.doc.Network, n.me.Keys.Node.Public())},
 		MaxAge: n.cfg.Check.MaxAge.String(), Quorum: c.Quorum, Held: n.ledger.HeldCount(), Peers: n.Peers(),
+		Vouching: n.certifier.Status().Vouching, Problems: n.allProblems(), CatchingUp: n.order.progress(),
 		Version: n.cfg.Version, Started: n.started.Format(time.RFC3339),
 	}
-	s.Age, s.AgeMillis = ageInWords(n.knowledge.age(time.Now()))
+	s.Age, s.AgeMillis = ageInWords(n.age(time.Now()))
 	if !c.Quorum && !c.NoQuorumSince.IsZero() {
-		since := c.NoQuorumSince.UTC().Format(time.RFC3339)
+		since := stamp(c.NoQuorumSince)
 		s.Since = &since
+	}
+	view := n.ledger.View()
+	defer n.release(view)
+	var err error
+	if s.Evidence, err = n.Evidence(view); err != nil {
+		n.log.Warn("evidence cannot be read", "err", err)
+		s.Evidence = []client.Culprit{}
+	}
+	for i := range s.Evidence {
+		s.Evidence[i].Proof = nil // /v1/evidence has it
+	}
+	if last, sealed, err := view.State().LastSeal(); err != nil {
+		n.log.Warn("the newest seal cannot be read", "err", err)
+	} else if sealed {
+		s.Seal = &client.Seal{Statement: last.Index, At: last.At.Time()}
 	}
 	return s
 }
 
-// vkey is this validator's verifier key in the form of C2SP signed-note, under the log's origin.
-func (n *Node) vkey() string {
-	k, err := note.NewEd25519VerifierKey(n.doc.Network, n.me.Keys.Cosign.Public())
-	if err != nil {
-		// The genesis was checked: its keys are Ed25519 and its origin is a name.
-		n.log.Error("verifier key cannot be written", "err", err)
+// final is the newest certified checkpoint, and what keeps newer ones away.
+func (n *Node) final() client.FinalHead {
+	st := n.certifier.Status()
+	out := client.FinalHead{Cosigners: cosigners(st.Final), Quorum: st.Quorum}
+	if st.Final != nil {
+		c := st.Final.Checkpoint()
+		out.Size, out.Root = c.Size, hexRoot(c.Root)
 	}
-	return k
+	out.Age, out.AgeMillis = ageInWords(n.age(time.Now()))
+	if !st.NotFinalSince.IsZero() {
+		since := stamp(st.NotFinalSince)
+		out.Since, out.Note = &since, n.notFinal()
+	}
+	return out
 }
 
 // Peers are the other nodes as this one sees them.
@@ -61,8 +81,26 @@ func (n *Node) Peers() []client.Peer {
 // View pins the ledger as it stands; the caller closes it.
 func (n *Node) View() *ledger.View { return n.ledger.View() }
 
-// Await returns once the ledger has more than size statements.
-func (n *Node) Await(ctx context.Context, size uint64) error { return n.ledger.Wait(ctx, size+1) }
+// Await returns once the ledger has more than size statements, or more than
+// final of them are final.
+func (n *Node) Await(ctx context.Context, size, final uint64) error {
+	for {
+		grown, certified := n.ledger.Changed(), n.certifier.Changed()
+		if n.ledger.Head().Size > size || n.FinalSize() > final {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-certified:
+		case <-n.ledger.Broken():
+			return n.ledger.Err()
+		case <-n.stop.Done():
+			return errStopping
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
 
 // Healthy is nil while the process does its work.
 func (n *Node) Healthy() error {
@@ -79,22 +117,30 @@ func (n *Node) Healthy() error {
 	return nil
 }
 
-// Ready is nil when this node knows a leader, has applied what was ordered
-// before it started, and has no reason to doubt its ledger.
+// Ready is nil when this node takes part in the order, has applied what was
+// ordered before it started, and vouches for it.
 func (n *Node) Ready() error {
 	if err := n.Healthy(); err != nil {
 		return err
 	}
-	c := n.consensus.Status()
+	if err := n.order.catchingUp(); err != nil {
+		return err
+	}
+	c := n.order.Status()
 	switch {
 	case c.Leader == "":
-		return client.Fail(client.NoQuorum, "no leader is known, since %s", c.NoQuorumSince.UTC().Format(time.RFC3339))
-	case c.Diverged != "":
-		return client.Fail(client.Stale, "since %s this node does not vouch for its ledger: %s", c.DivergedSince.UTC().Format(time.RFC3339), c.Diverged)
-	case !c.CaughtUp:
+		return client.Fail(client.NoQuorum, "no leader is known, since %s", stamp(c.NoQuorumSince))
+	case c.Diverged == "" && !c.CaughtUp:
 		return client.Fail(client.Stale, "catching up: %d entries of the order are applied of %d", c.Applied, c.Commit)
 	}
-	n.knowledge.look() // the first check after this knows it too
+	for _, p := range n.allProblems() {
+		if p.Vouch {
+			return client.Fail(client.NotVouching, "%s", p.Message).WithHint("%s", p.Hint)
+		}
+	}
+	if n.FinalSize() < n.ledger.Head().Size && n.certifier.Final() == nil {
+		return client.Fail(client.NotFinal, "nothing is final yet: %s", n.notFinal())
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"concordat/client"
@@ -14,9 +15,6 @@ import (
 	"concordat/ledger/statement"
 	"concordat/p2p"
 )
-
-// notFinalYet is said where a caller waited for more than there is.
-const notFinalYet = "checkpoints are not certified yet: final is answered as ordered"
 
 // Submit takes a signed statement. What is malformed, for another network, or
 // not signed by its authority goes no further than this node.
@@ -32,6 +30,9 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 	if n.stopping.Load() {
 		return client.Submitted{}, errStopping
 	}
+	if n.order.isAway() {
+		return client.Submitted{}, n.order.catchingUp()
+	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.SubmitTimeout)
 	defer cancel()
 	u, err := n.admit(ctx, raw, attachment)
@@ -40,7 +41,11 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 	}
 	cand := ledger.Candidate{Raw: raw, Attachment: attachment}
 	if wait == client.Accepted {
-		return n.accept(u, cand)
+		answer, err := n.accept(u, cand)
+		if err != nil || answer.Index == nil {
+			return answer, err
+		}
+		return n.settled(ctx, answer, wait)
 	}
 	outcome, err := n.courier.order(ctx, cand)
 	if err != nil {
@@ -52,11 +57,38 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 	if err := n.seen(ctx, u.Hash(), outcome); err != nil {
 		return client.Submitted{}, err
 	}
-	answer := orderedAt(u.Hash(), outcome.Index, outcome.Known)
+	return n.settled(ctx, orderedAt(u.Hash(), outcome.Index, outcome.Known), wait)
+}
+
+// settled waits for an ordered statement to become final, where that is asked
+// for. That it has not become so in time is no failure: it is ordered.
+func (n *Node) settled(ctx context.Context, answer client.Submitted, wait string) (client.Submitted, error) {
 	if wait == client.Final {
-		answer.Note = notFinalYet
+		err := n.certifier.WaitFinal(ctx, *answer.Index+1)
+		switch {
+		case n.stopping.Load() && err != nil:
+			return answer, errStopping
+		case err != nil:
+			answer.Note = "ordered, and not final within the time that a submission has: " + n.notFinal()
+		}
+	}
+	if *answer.Index < n.FinalSize() {
+		answer.State = client.Final
 	}
 	return answer, nil
+}
+
+// notFinal says in words why what is ordered does not become final.
+func (n *Node) notFinal() string {
+	st := n.certifier.Status()
+	why := st.NotFinal // of a validator that does not vouch, with Why
+	if len(why) == 0 {
+		why = st.Why
+	}
+	if len(why) > 0 {
+		return strings.Join(why, "; ")
+	}
+	return "the validators have not co-signed it yet"
 }
 
 func orderedAt(hash statement.Hash, index uint64, known bool) client.Submitted {
@@ -80,12 +112,16 @@ func (n *Node) admit(ctx context.Context, raw, attachment []byte) (*statement.Un
 	if err := s.CheckAttachment(attachment); err != nil {
 		return nil, client.Fail(client.Malformed, "%v", err)
 	}
+	if s.Kind() == statement.Seal {
+		return nil, client.Fail(state.SealMisplaced, "seals are made by the node that leads, and are not taken from outside").
+			WithStatus(http.StatusForbidden)
+	}
 	err = n.checkSignature(u)
 	if err == nil || n.uptodate() {
 		return u, err
 	}
 	// This node lags: what is wrong here may be right where the others are.
-	ctx, cancel := context.WithTimeout(ctx, n.consensus.Patience())
+	ctx, cancel := context.WithTimeout(ctx, n.order.Patience())
 	defer cancel()
 	if lag := n.caughtUp(ctx); lag != nil {
 		return nil, client.Fail(client.Stale, "this node would refuse the statement (%v), and is not up to date: %v", err, lag)
@@ -95,7 +131,7 @@ func (n *Node) admit(ctx context.Context, raw, attachment []byte) (*statement.Un
 
 // uptodate reports that this node has applied all that it knows to be committed.
 func (n *Node) uptodate() bool {
-	s := n.consensus.Status()
+	s := n.order.Status()
 	return s.CaughtUp && s.Applied >= s.Commit
 }
 
@@ -103,7 +139,8 @@ func (n *Node) uptodate() bool {
 func (n *Node) checkSignature(u *statement.Unverified) error {
 	view := n.ledger.View()
 	defer n.release(view)
-	key, verdict, err := state.SigningKey(view.State(), u.Statement().Issuer, u.KeyID())
+	s := u.Statement()
+	key, verdict, err := state.SigningKey(view.State(), s.Issuer, u.KeyID(), s.Kind())
 	if err != nil {
 		return err
 	}
@@ -151,6 +188,10 @@ func (n *Node) accept(u *statement.Unverified, cand ledger.Candidate) (client.Su
 func lasting(s statement.Statement, v state.Verdict) bool {
 	if ledger.ClassOf(v) != state.Conflict {
 		return true
+	}
+	switch v.Name {
+	case state.AlreadyKnown, state.SealMisplaced, state.SealBackdated:
+		return true // what nodes make they make anew, if there is still need
 	}
 	return s.Revision > 0 && s.Revision <= v.Revision+1
 }
@@ -219,7 +260,7 @@ func (n *Node) submitFailure(err error) error {
 			return sick
 		}
 		return errStopping
-	case errors.Is(err, context.DeadlineExceeded) && n.consensus.Status().Quorum:
+	case errors.Is(err, context.DeadlineExceeded) && n.order.Status().Quorum:
 		return client.Fail(client.Timeout, "the statement was not ordered within %s", n.cfg.Limits.SubmitTimeout)
 	case errors.Is(err, context.DeadlineExceeded):
 		return client.Fail(client.NoQuorum, "the statement was not ordered within %s, and there is no quorum", n.cfg.Limits.SubmitTimeout)

@@ -80,7 +80,7 @@ func (n *raftNode) startRaft(t testing.TB) {
 			}
 			return "", ""
 		},
-		CheckEntry: func(_ raft.LogType, data []byte) error {
+		Entry: func(data []byte) error {
 			if string(data) == "malformed" {
 				return fmt.Errorf("no block header")
 			}

@@ -61,6 +61,12 @@
 //     life for a few seconds ([Config].KeepAlive) is closed, and with it every stream
 //     on it; one whose other end answers anything, however slowly its node works, is
 //     not.
+//   - P12. No state comes over Raft. A leader whose log begins after a follower's ends
+//     says so, in a message without content that is always refused;
+//     RaftConfig.Behind hears of it if it came from the leader that Raft follows. It
+//     is a claim, for whoever hears it to look into.
+//   - P13. What RaftConfig.Entry refuses costs only the entries from there on: those
+//     before it reach Raft, and the rest does when it is no longer refused.
 //
 // Each refusal is counted ([Host.Refused]) and logged, at most one line in ten
 // seconds for a peer and reason. No log line or error holds a message's content.

@@ -20,17 +20,24 @@ const (
 // filter decides whether a decoded message may reach Raft (P5). It is a value for
 // one message: pure, but for the functions that it was given.
 type filter struct {
-	term    uint64                                    // our own term
-	highest uint64                                    // the highest plausible term: see highestTerm
-	self    string                                    // our own peer id
-	leader  string                                    // peer id of the leader that Raft follows, or empty
-	knows   func(server) bool                         // is, or was, this server a member?
-	checker func(typ raft.LogType, data []byte) error // RaftConfig.CheckEntry, or nil
+	term    uint64                  // our own term
+	highest uint64                  // the highest plausible term: see highestTerm
+	self    string                  // our own peer id
+	leader  string                  // peer id of the leader that Raft follows, or empty
+	knows   func(server) bool       // is, or was, this server a member?
+	checker func(data []byte) error // RaftConfig.Entry, or nil
 }
 
-// request judges a request of from. A refusal with reason RefusedServer says in
-// good how many of an AppendEntries' first entries are beyond reproach; see
-// Transport.appendEntries for what is done with them.
+// forNow reports that a refusal may be withdrawn without the message changing:
+// a server gets known, and a clock catches up.
+func forNow(err error) bool {
+	r := reasonOf(err)
+	return r == RefusedServer || r == RefusedEntry
+}
+
+// request judges a request of from. A refusal that is forNow says in good how
+// many of an AppendEntries' first entries are beyond reproach; see
+// Transport.answerEntries for what is done with them.
 func (f filter) request(from Member, command any) (good int, err error) {
 	if !from.Voter {
 		return 0, refuse(RefusedNotVoter, "%s is no validator", from.Authority)
@@ -135,7 +142,7 @@ func (f filter) appendEntries(c *raft.AppendEntriesRequest) (good int, err error
 		return 0, refuse(RefusedIndex, "commit index %d, at most %d", c.LeaderCommitIndex, uint64(maxIndex))
 	}
 	// Two passes: a batch with any other fault is refused whole, so that the prefix
-	// before an unknown server is only used if an honest leader could have sent it.
+	// before what is refused for now is only used if an honest leader could have sent it.
 	index, term := c.PrevLogEntry, c.PrevLogTerm
 	for _, e := range c.Entries {
 		if e.Index != index+1 {
@@ -153,20 +160,21 @@ func (f filter) appendEntries(c *raft.AppendEntriesRequest) (good int, err error
 		index, term = e.Index, e.Term
 	}
 	good = len(c.Entries)
-	var unknown error
+	var later error
 	for i, e := range c.Entries {
 		err := f.entry(e)
-		if reasonOf(err) == RefusedServer {
-			if unknown == nil {
-				good, unknown = i, err
-			}
+		if err == nil {
 			continue
 		}
-		if err != nil {
-			return 0, fmt.Errorf("entry %d: %w", e.Index, err)
+		err = fmt.Errorf("entry %d: %w", e.Index, err)
+		if !forNow(err) {
+			return 0, err
+		}
+		if later == nil {
+			good, later = i, err
 		}
 	}
-	return good, unknown
+	return good, later
 }
 
 func (f filter) entry(e *raft.Log) error {
@@ -180,7 +188,7 @@ func (f filter) entry(e *raft.Log) error {
 		if f.checker == nil {
 			return nil
 		}
-		if err := f.checker(e.Type, e.Data); err != nil {
+		if err := f.checker(e.Data); err != nil {
 			return refuse(RefusedEntry, "%v", err)
 		}
 		return nil

@@ -24,7 +24,7 @@ const (
 	kindRequestVote     kind = 0x02
 	kindRequestPreVote  kind = 0x03
 	kindTimeoutNow      kind = 0x04
-	kindInstallSnapshot kind = 0x05 // reserved and always refused
+	kindInstallSnapshot kind = 0x05 // only ever a notice, and always refused (P12)
 	kindCall            kind = 0x10
 	kindPing            kind = 0x11
 

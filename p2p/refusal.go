@@ -30,7 +30,7 @@ const (
 	RefusedEntryType                        // a type of entry that we never write
 	RefusedConfiguration                    // a membership entry that Raft could not read
 	RefusedServer                           // a membership entry with a server that is no member
-	RefusedEntry                            // the caller's CheckEntry said no
+	RefusedEntry                            // the caller's Entry said no
 	RefusedNotLeader                        // TimeoutNow from another than the leader
 	RefusedSnapshot                         // a snapshot, see [ErrSnapshot]
 	RefusedBusy                             // as many in progress as allowed

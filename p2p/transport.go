@@ -39,10 +39,10 @@ const (
 	entriesStreams   = 2
 )
 
-// ErrSnapshot is returned for every InstallSnapshot. Raft's log is not cut yet, so
-// that a follower never needs one; until replicas catch up from the ledger itself,
-// a snapshot over Raft would be state that nobody has verified.
-var ErrSnapshot = errors.New("p2p: snapshots do not travel over Raft: the log is kept whole, and what a follower misses comes as entries")
+// ErrSnapshot is returned for every InstallSnapshot. A snapshot over Raft would be
+// state that nobody has verified: whoever is behind the leader's log is told so
+// (RaftConfig.Behind), and catches up from its peers' ledgers.
+var ErrSnapshot = errors.New("p2p: snapshots do not travel over Raft: a follower that is behind the leader's log is told so, and catches up from its peers' ledgers")
 
 // RaftConfig is what the transport needs to know of Raft.
 type RaftConfig struct {
@@ -72,10 +72,15 @@ type RaftConfig struct {
 	// does. Only the leader may ask for a transfer of leadership: without Leader,
 	// nobody may, and TermRaises does not cover the end of our leading.
 	Leader func() (raft.ServerAddress, raft.ServerID)
-	// CheckEntry, if set, judges commands before Raft stores them; data is not to be
-	// kept or changed. It must be cheap, and the same on every node at every time:
-	// a leader sends an entry that is refused again and again, for ever.
-	CheckEntry func(typ raft.LogType, data []byte) error
+	// Entry, if set, judges the data of commands before Raft stores them; it is not
+	// to be kept or changed. It must be cheap. What it refuses the leader sends
+	// again and again, and nothing after it gets here meanwhile: so it may refuse
+	// what is not right yet, by a clock say, and is to let pass what never will
+	// be: the ledger refuses that at every node alike.
+	Entry func(data []byte) error
+	// Behind, if set, is called when the leader says that its log begins after ours
+	// ends (P12). It must not block. Any leader may claim it, at any rate.
+	Behind func()
 	// KnowsServer, if set, accepts servers in membership entries beside the members
 	// that the Host has had since its start: those of the ledger's past, when Raft
 	// replays its history to a new node.
@@ -166,7 +171,7 @@ func (h *Host) Transport(cfg RaftConfig) *Transport {
 	h.serve(heartbeatProtocol, service{
 		at:       atRequest,
 		maxFrame: maxControlFrame,
-		admit:    admitKinds(kindAppendEntries, kindRequestVote, kindRequestPreVote, kindTimeoutNow),
+		admit:    t.admitControl,
 		answer:   t.answerControl,
 		enter:    t.enter,
 		leave:    t.served.Done,
@@ -351,9 +356,17 @@ func (t *Transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args
 	return t.request(heartbeatProtocol, id, target, t.rpc, args, 0, resp)
 }
 
-// InstallSnapshot implements raft.Transport by refusing, without reading data.
-func (t *Transport) InstallSnapshot(raft.ServerID, raft.ServerAddress, *raft.InstallSnapshotRequest, *raft.InstallSnapshotResponse, io.Reader) error {
-	return ErrSnapshot
+// InstallSnapshot implements raft.Transport by telling the follower that our log
+// begins after its own ends (P12), and by refusing, without reading data. The error
+// is ErrSnapshot where the follower has heard it.
+func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, _ *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, _ io.Reader) error {
+	notice := endFrame(beginFrame(nil, kindInstallSnapshot), 0)
+	err := t.send(heartbeatProtocol, id, target, t.rpc, notice, 0, resp)
+	var refused *RefusedError
+	if err == nil || errors.As(err, &refused) && refused.Reason == RefusedSnapshot {
+		return ErrSnapshot
+	}
+	return err
 }
 
 func (t *Transport) request(proto string, id raft.ServerID, target raft.ServerAddress, timeout time.Duration, command any, term uint64, resp any) error {
@@ -406,7 +419,7 @@ func (t *Transport) judge(from Member, command any) (good int, err error) {
 	now := t.cfg.Now()
 	f := t.filter(now)
 	good, err = f.request(from, command)
-	if err != nil && reasonOf(err) != RefusedServer {
+	if err != nil && !forNow(err) {
 		return 0, err
 	}
 	if err := t.pace.request(from, f, command, now); err != nil {
@@ -431,7 +444,7 @@ func (t *Transport) judgeReply(from Member, asked uint64, resp any) error {
 func (t *Transport) filter(now time.Time) filter {
 	f := filter{
 		term: t.cfg.Term(), highest: highestTerm(t.cfg.Founded, now), self: t.host.ID().String(),
-		checker: t.cfg.CheckEntry, knows: t.knows,
+		checker: t.cfg.Entry, knows: t.knows,
 	}
 	if t.cfg.Leader != nil {
 		addr, _ := t.cfg.Leader()
@@ -451,7 +464,7 @@ func admitKinds(kinds ...kind) func(Member, kind) error {
 			return refuse(RefusedNotVoter, "%s is no validator", from.Authority)
 		}
 		if k == kindInstallSnapshot {
-			return refuse(RefusedSnapshot, "%s sends a snapshot, which would be state that nobody has verified", from.Authority)
+			return refuse(RefusedSnapshot, "%s would send a snapshot: it says that its log begins after ours ends", from.Authority)
 		}
 		for _, want := range kinds {
 			if k == want {
@@ -460,6 +473,15 @@ func admitKinds(kinds ...kind) func(Member, kind) error {
 		}
 		return refuse(RefusedKind, "request of kind %#x on this stream", uint8(k))
 	}
+}
+
+// admitControl is the check for heartbeats' streams. A snapshot's body is not even
+// read. That it comes at all says that its sender's log begins after ours ends (P12).
+func (t *Transport) admitControl(from Member, k kind) error {
+	if k == kindInstallSnapshot && from.Voter && t.cfg.Behind != nil && t.filter(t.cfg.Now()).leader == from.Peer.String() {
+		t.cfg.Behind()
+	}
+	return admitKinds(kindAppendEntries, kindRequestVote, kindRequestPreVote, kindTimeoutNow)(from, k)
 }
 
 // answerControl serves heartbeats and elections.
@@ -491,9 +513,9 @@ func (t *Transport) answerEntries(ctx context.Context, from Member, k kind, body
 	if !ok {
 		return nil, refuse(RefusedKind, "a %T on the entries' stream", command)
 	}
-	good, unknown := t.judge(from, c)
-	if unknown != nil && reasonOf(unknown) != RefusedServer {
-		return nil, unknown
+	good, later := t.judge(from, c)
+	if later != nil && !forNow(later) {
+		return nil, later
 	}
 	if !t.beginAppend(from.Peer) {
 		return nil, refuse(RefusedBusy, "an AppendEntries of %s's is still with Raft", from.Authority)
@@ -502,13 +524,14 @@ func (t *Transport) answerEntries(ctx context.Context, from Member, k kind, body
 	// A membership entry may name a server that this node has not heard of only
 	// because the block that admits it is not committed here yet. Refusing all of
 	// the batch would keep the leader's commit index from this node, and so that
-	// block, for ever. What precedes the entry is beyond reproach: Raft gets that
+	// block, for ever. A command that is refused today may be right when our clock
+	// has caught up. What precedes the entry is beyond reproach: Raft gets that
 	// much, and the leader is told to come again.
 	c.Entries = c.Entries[:good]
 	clampCommit(c)
 	resp, err := t.deliver(ctx, c)
-	if r, ok := resp.(*raft.AppendEntriesResponse); unknown != nil && ok && r.Success {
-		return nil, unknown
+	if r, ok := resp.(*raft.AppendEntriesResponse); later != nil && ok && r.Success {
+		return nil, later
 	}
 	return encodeResponse(resp, err)
 }

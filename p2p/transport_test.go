@@ -5,6 +5,7 @@ package p2p
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -344,13 +345,116 @@ func TestTransportClose(t *testing.T) {
 	if err := b.trans.RequestVote(a.id(), a.addr(), &raft.RequestVoteRequest{RPCHeader: headerOf(b.Member), Term: 8}, &raft.RequestVoteResponse{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("request on a closed transport: %v", err)
 	}
-	// Raft may start again over the same host.
-	b.trans = b.host.Transport(RaftConfig{Term: b.term.Load})
-	got := b.answer(t, &raft.RequestVoteResponse{RPCHeader: headerOf(b.Member), Term: 8}, nil)
-	if err := a.trans.RequestVote(b.id(), b.addr(), vote, &raft.RequestVoteResponse{}); err != nil {
+	// Raft may start again over the same host, as often as it likes: to catch up
+	// with the others, a node closes it and opens it again.
+	for round := range 3 {
+		b.trans = b.host.Transport(RaftConfig{Term: b.term.Load})
+		// The streams of before are dead, which a finds out with the first message on each.
+		twice := func(what string, do func() error) {
+			t.Helper()
+			err := do()
+			if err != nil && round > 0 {
+				err = do()
+			}
+			if err != nil {
+				t.Fatalf("round %d: %s: %v", round, what, err)
+			}
+		}
+		got := b.answer(t, &raft.RequestVoteResponse{RPCHeader: headerOf(b.Member), Term: 8}, nil)
+		twice("vote", func() error { return a.trans.RequestVote(b.id(), b.addr(), vote, &raft.RequestVoteResponse{}) })
+		<-got
+		got = b.answer(t, &raft.AppendEntriesResponse{RPCHeader: headerOf(b.Member), Term: 7, Success: true}, nil)
+		ae := &raft.AppendEntriesRequest{RPCHeader: head, Term: 7, Entries: someEntries(1, "x")}
+		twice("entries", func() error { return a.trans.AppendEntries(b.id(), b.addr(), ae, &raft.AppendEntriesResponse{}) })
+		<-got
+		got = a.answer(t, &raft.RequestVoteResponse{RPCHeader: headerOf(a.Member), Term: 8}, nil)
+		if err := b.trans.RequestVote(a.id(), a.addr(), &raft.RequestVoteRequest{RPCHeader: headerOf(b.Member), Term: 8}, &raft.RequestVoteResponse{}); err != nil {
+			t.Fatalf("round %d: the other way: %v", round, err)
+		}
+		<-got
+		if err := b.trans.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRefusedEntryComesWhenItIsRight: what comes before it gets through at once, and
+// the rest when our clock has caught up (P13).
+func TestRefusedEntryComesWhenItIsRight(t *testing.T) {
+	a, b := transports(t, nil)
+	if err := b.trans.Close(); err != nil {
 		t.Fatal(err)
 	}
-	<-got
+	var clock atomic.Int64
+	b.trans = b.host.Transport(RaftConfig{Term: b.term.Load, Entry: func(data []byte) error {
+		if at := int64(data[0]); at > clock.Load() {
+			return fmt.Errorf("its time is %d, the clock says %d", at, clock.Load())
+		}
+		return nil
+	}})
+	ae := &raft.AppendEntriesRequest{RPCHeader: headerOf(a.Member), Term: 7, PrevLogEntry: 4, PrevLogTerm: 7, LeaderCommitIndex: 7, Entries: someEntries(5, "\x00", "\x09", "\x00")}
+	success := &raft.AppendEntriesResponse{RPCHeader: headerOf(b.Member), Term: 7, Success: true}
+	before := b.host.Refused()["request/entry"]
+	for range 3 { // the leader comes again and again
+		got := b.answer(t, success, nil)
+		err := a.trans.AppendEntries(b.id(), b.addr(), ae, &raft.AppendEntriesResponse{})
+		var refused *RefusedError
+		if !errors.As(err, &refused) || refused.Reason != RefusedEntry {
+			t.Fatalf("the leader got %v, want a refusal of the entry", err)
+		}
+		if c := (<-got).(*raft.AppendEntriesRequest); len(c.Entries) != 1 || c.LeaderCommitIndex != 5 {
+			t.Fatalf("Raft got %d entries and commit index %d, want the first and 5", len(c.Entries), c.LeaderCommitIndex)
+		}
+	}
+	if n := b.host.Refused()["request/entry"] - before; n != 3 {
+		t.Errorf("%d refusals were counted, want 3", n)
+	}
+	clock.Store(9)
+	got := b.answer(t, success, nil)
+	if err := a.trans.AppendEntries(b.id(), b.addr(), ae, &raft.AppendEntriesResponse{}); err != nil {
+		t.Fatal(err)
+	}
+	if c := (<-got).(*raft.AppendEntriesRequest); len(c.Entries) != 3 || c.LeaderCommitIndex != 7 {
+		t.Errorf("Raft got %d entries and commit index %d, want all three and 7", len(c.Entries), c.LeaderCommitIndex)
+	}
+}
+
+// TestOnlyTheLeaderSaysThatWeAreBehind (P12).
+func TestOnlyTheLeaderSaysThatWeAreBehind(t *testing.T) {
+	a, b := transports(t, nil) // both take XA, which is a, for the leader
+	var heard atomic.Int32
+	leader := a.addr()
+	again := func(e *end, id raft.ServerID) {
+		if err := e.trans.Close(); err != nil {
+			t.Fatal(err)
+		}
+		e.trans = e.host.Transport(RaftConfig{Term: e.term.Load, Behind: func() { heard.Add(1) }, Leader: func() (raft.ServerAddress, raft.ServerID) { return leader, id }})
+	}
+	again(a, a.id())
+	again(b, a.id())
+	say := func(from, to *end) {
+		t.Helper()
+		if err := from.trans.InstallSnapshot(to.id(), to.addr(), &raft.InstallSnapshotRequest{}, &raft.InstallSnapshotResponse{}, nil); !errors.Is(err, ErrSnapshot) {
+			t.Errorf("%v, want ErrSnapshot", err)
+		}
+	}
+	say(a, b)
+	if n := heard.Load(); n != 1 {
+		t.Errorf("the leader said it once, and %d were heard", n)
+	}
+	say(b, a)
+	if n := heard.Load(); n != 1 {
+		t.Error("it was heard from another than the leader")
+	}
+	if n := b.host.Refused()["request/snapshot"]; n != 1 {
+		t.Errorf("%d refusals were counted, want 1", n)
+	}
+	if err := b.trans.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.trans.InstallSnapshot(b.id(), b.addr(), &raft.InstallSnapshotRequest{}, &raft.InstallSnapshotResponse{}, nil); err == nil || errors.Is(err, ErrSnapshot) {
+		t.Errorf("with nobody to hear it: %v, want why", err)
+	}
 }
 
 func BenchmarkAppendEntries(bench *testing.B) {

@@ -96,7 +96,7 @@ var Reasons = []Meaning{
 
 	{Revoked, Against, false, "the region of the code's key, the region that checks, or one that it recognises for such codes and that registered the same key earlier, has revoked the code"},
 	{RevokedElsewhere, Note, false, "another authority, whose word does not count for this code, has revoked it"},
-	{RevocationUndone, Note, false, "the code was revoked and reinstated"},
+	{RevocationUndone, Note, false, "the code was revoked and reinstated, and the revocation would still count"},
 	{RevocationsLeftOut, Note, false, "more was said of the code's revocation than the answer tells: of each sort it has the newest, and of what does not count not all is looked at"},
 	{NotRevoked, For, false, "no revocation that counts names the code"},
 

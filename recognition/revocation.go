@@ -93,7 +93,7 @@ func (j *judge) revoked(f *findings, said *said, voices voices) error {
 			for _, e := range events {
 				if e.InForce(now) {
 					all = append(all, told{e, Revoked})
-				} else if e.UndoneBy != nil {
+				} else if e.UndoneBy != nil && now < e.Expires { // bundles have left out what expired
 					all = append(all, told{e, RevocationUndone})
 				}
 			}

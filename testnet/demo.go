@@ -67,6 +67,9 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		{"Germany suspends its recognition, and says why", s.suspend},
 		{"The leader is killed in the middle of the work", s.kill},
 		{"Two of four are gone: no quorum, and still an answer", s.cutOff},
+		{"A receipt is verified with nothing but the genesis", s.prove},
+		{"A validator signs two histories, and is caught by name", s.catch},
+		{"All nodes are stopped, and a code is checked offline", s.carry},
 	} {
 		s.title(chapter.title)
 		if err := chapter.tell(ctx); err != nil {
@@ -84,6 +87,8 @@ type story struct {
 	authors map[string]*client.Author // by region, each at its own node
 	codes   map[string]codes.Code
 	chapter int
+
+	revocation uint64 // the index of Austria's
 }
 
 func (s *story) say(format string, a ...any) { fmt.Fprintf(s.out, format+"\n", a...) }
@@ -99,7 +104,8 @@ func notAsTold(format string, a ...any) error {
 
 func (s *story) found(ctx context.Context, o DemoOptions) error {
 	start := time.Now()
-	net, err := Up(ctx, Options{Dir: o.Dir, Regions: demoRegions, Command: o.Command})
+	// Bundles are made of seals: one a second, so that nobody has to wait for a minute.
+	net, err := Up(ctx, Options{Dir: o.Dir, Regions: demoRegions, Command: o.Command, Env: []string{"CONCORDAT_VOUCH_SEAL=1s"}})
 	if err != nil {
 		return err
 	}
@@ -140,7 +146,7 @@ func (s *story) register(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("certificate of %s: %w", name, err)
 			}
-			if err := s.speak(ctx, region, body, nil); err != nil {
+			if _, err := s.speak(ctx, region, body, nil); err != nil {
 				return err
 			}
 		}
@@ -169,7 +175,7 @@ func (s *story) recognise(ctx context.Context) error {
 	if err := s.check(ctx, "DE", ask{code: "AT-1"}, "refused", "recognition-missing"); err != nil {
 		return err
 	}
-	if err := s.speak(ctx, "DE", &statement.Grant{Terms: statement.Terms{Region: "AT", Reason: "agreement of 2021-06-09"}}, nil); err != nil {
+	if _, err := s.speak(ctx, "DE", &statement.Grant{Terms: statement.Terms{Region: "AT", Reason: "agreement of 2021-06-09"}}, nil); err != nil {
 		return err
 	}
 	for _, name := range []string{"AT-1", "AT-3"} {
@@ -178,7 +184,7 @@ func (s *story) recognise(ctx context.Context) error {
 		}
 	}
 	for _, r := range []string{"CH", "SE"} {
-		if err := s.speak(ctx, r, &statement.Grant{Terms: statement.Terms{Region: "AT"}}, nil); err != nil {
+		if _, err := s.speak(ctx, r, &statement.Grant{Terms: statement.Terms{Region: "AT"}}, nil); err != nil {
 			return err
 		}
 	}
@@ -198,11 +204,13 @@ func (s *story) revoke(ctx context.Context) error {
 		}
 	}
 	attachment := statement.NewAttachment(uci)
-	batch := statement.NewBatch(statement.HashUCI, attachment, statement.TimeOf(demoTime.AddDate(1, 0, 0)), "issued in error")
+	batch := statement.NewBatch(statement.HashUCI, attachment, statement.TimeOf(time.Now().AddDate(1, 0, 0)), "issued in error")
 	start := time.Now()
-	if err := s.speak(ctx, "AT", &statement.Revoke{Batch: batch}, attachment); err != nil {
+	index, err := s.speak(ctx, "AT", &statement.Revoke{Batch: batch}, attachment)
+	if err != nil {
 		return err
 	}
+	s.revocation = index
 	for _, region := range []string{"DE", "CH", "SE"} {
 		took, err := s.until(ctx, region, ask{code: "AT-1"}, "refused")
 		if err != nil {
@@ -219,7 +227,7 @@ func (s *story) revoke(ctx context.Context) error {
 
 func (s *story) risk(ctx context.Context) error {
 	from := statement.TimeOf(demoTime.AddDate(0, 0, -20))
-	if err := s.speak(ctx, "DE", &statement.DeclareRisk{RiskLevel: statement.RiskLevel{
+	if _, err := s.speak(ctx, "DE", &statement.DeclareRisk{RiskLevel: statement.RiskLevel{
 		Area: "CN-31", Scheme: "default", Level: "high", From: from, Lookback: 14, Refuse: true, LegalRef: "CoronaEinreiseV §2",
 	}}, nil); err != nil {
 		return err
@@ -239,7 +247,7 @@ func (s *story) risk(ctx context.Context) error {
 
 func (s *story) suspend(ctx context.Context) error {
 	why := "forged certificates reported on 27 October; under review"
-	if err := s.speak(ctx, "DE", &statement.Suspend{Region: "AT", Reason: why}, nil); err != nil {
+	if _, err := s.speak(ctx, "DE", &statement.Suspend{Region: "AT", Reason: why}, nil); err != nil {
 		return err
 	}
 	if err := s.check(ctx, "DE", ask{code: "AT-3"}, "refused", "recognition-suspended"); err != nil {
@@ -252,7 +260,7 @@ func (s *story) suspend(ctx context.Context) error {
 	if err := s.check(ctx, "CH", ask{code: "AT-3"}, "recognized", "recognition-granted"); err != nil {
 		return err
 	}
-	if err := s.speak(ctx, "DE", &statement.ChangeGrant{Terms: statement.Terms{Region: "AT", Reason: "review closed"}}, nil); err != nil {
+	if _, err := s.speak(ctx, "DE", &statement.ChangeGrant{Terms: statement.Terms{Region: "AT", Reason: "review closed"}}, nil); err != nil {
 		return err
 	}
 	return s.check(ctx, "DE", ask{code: "AT-3"}, "recognized", "recognition-granted")

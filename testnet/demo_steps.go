@@ -10,21 +10,21 @@ import (
 	"concordat/ledger/statement"
 )
 
-// speak lets a region say something at its own node, and shows what was said.
-func (s *story) speak(ctx context.Context, region string, body statement.Body, attachment []byte) error {
+// speak lets a region say something at its own node, shows what was said, and gives its index.
+func (s *story) speak(ctx context.Context, region string, body statement.Body, attachment []byte) (uint64, error) {
 	a := s.authors[region]
 	v, err := a.Compose(ctx, body, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	start := time.Now()
 	got, err := a.Client.Submit(ctx, v.Raw(), attachment, client.Final)
 	if err != nil {
-		return fmt.Errorf("%s: %w", region, err)
+		return 0, fmt.Errorf("%s: %w", region, err)
 	}
 	said := v.Statement()
 	s.say("   %s says: %s\n      statement %d, %s after %s", region, said.Words(), *got.Index, got.State, since(start))
-	return nil
+	return *got.Index, nil
 }
 
 // ask is one question of the story.

@@ -501,10 +501,15 @@ func FuzzParse(f *testing.F) {
 		if err == nil && !bytes.Equal(p.Encode(), raw) {
 			t.Fatal("took a proof that it would not write")
 		}
+		peeked, peekErr := block.PeekHeader(raw)
+		named(peekErr)
 		s, err := block.Parse(raw)
 		named(err)
 		if err != nil {
 			return
+		}
+		if peekErr != nil || peeked != s.Header() {
+			t.Fatalf("a look at the header says %+v (%v), the block %+v", peeked, peekErr, s.Header())
 		}
 		b, err := s.VerifyBy(public(node))
 		if err != nil {
@@ -517,6 +522,50 @@ func FuzzParse(f *testing.F) {
 		_, err = b.Items()
 		named(err)
 	})
+}
+
+func TestPeekHeader(t *testing.T) {
+	raw := seal(t, header, [][]byte{withdraw(t, "ended"), revoke(t, attachment)}, [][]byte{attachment})
+	whole, err := block.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Whatever follows the header is not looked at: so it may be missing, too.
+	end := bytes.Index(raw, whole.Proof().Header) + len(whole.Proof().Header)
+	for _, cut := range []int{len(raw), end + 1, end} {
+		if h, err := block.PeekHeader(raw[:cut]); err != nil || h != whole.Header() {
+			t.Errorf("of %d bytes: %+v, %v; want %+v", cut, h, err, whole.Header())
+		}
+	}
+	for cut := range end {
+		if _, err := block.PeekHeader(raw[:cut]); !errors.Is(err, block.ErrMalformed) {
+			t.Errorf("of %d bytes: %v, want ErrMalformed", cut, err)
+		}
+	}
+	for name, bad := range map[string][]byte{
+		"no array":               append([]byte{0x84}, raw[1:]...),
+		"no byte string":         {0x83, 0x01, 0x01},
+		"a header of 4 GiB":      {0x83, 0x5a, 0xff, 0xff, 0xff, 0xff},
+		"a header without end":   {0x83, 0x5f, 0x41, 0x00},
+		"a header over MaxBytes": append([]byte{0x83, 0x59, 0x01, 0x01}, make([]byte, 257)...),
+	} {
+		if _, err := block.PeekHeader(bad); !errors.Is(err, block.ErrMalformed) {
+			t.Errorf("%s: %v, want ErrMalformed", name, err)
+		}
+	}
+	bad := header
+	bad.Version, bad.Count = 2, 1
+	odd, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := odd.Marshal(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := block.PeekHeader(append([]byte{0x83, 0x58, byte(len(h))}, h...)); !errors.Is(err, block.ErrInvalid) {
+		t.Errorf("of another version: %v, want ErrInvalid", err)
+	}
 }
 
 func BenchmarkParse(b *testing.B) {

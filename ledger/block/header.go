@@ -78,6 +78,37 @@ func parseHeader(raw []byte) (Header, error) {
 	return h, h.validate()
 }
 
+// PeekHeader reads the header of a block and nothing else of it: what it costs
+// does not grow with the block. It is for a look at what is claimed before the
+// block is worth more, as of its time: neither the signature nor the body is
+// looked at, and bytes that it takes may not be a block for Parse. Errors wrap
+// ErrMalformed or ErrInvalid; what Parse takes gives none.
+func PeekHeader(raw []byte) (Header, error) {
+	// An array of three, of which the header is the first: a byte string of at
+	// most MaxHeader bytes, whose length CBOR writes in its head's five bits, or
+	// in the one or two bytes after it.
+	const array, octets = 0x83, 0x40
+	if len(raw) < 2 || raw[0] != array {
+		return Header{}, malformed("it does not begin as a block does")
+	}
+	raw = raw[1:]
+	var size int
+	switch head := raw[0]; {
+	case head >= octets && head < octets+24:
+		size, raw = int(head-octets), raw[1:]
+	case head == octets+24 && len(raw) > 1:
+		size, raw = int(raw[1]), raw[2:]
+	case head == octets+25 && len(raw) > 2:
+		size, raw = int(raw[1])<<8|int(raw[2]), raw[3:]
+	default:
+		return Header{}, malformed("its header is no byte string of at most %d bytes", MaxHeader)
+	}
+	if size > len(raw) {
+		return Header{}, malformed("its header is said to have %d bytes, %d are left", size, len(raw))
+	}
+	return parseHeader(raw[:size])
+}
+
 func toBeSigned(header []byte) []byte { return append([]byte(domain), header...) }
 
 // HeaderProof is a header as it was signed. It stands alone, without the body:

@@ -18,12 +18,28 @@ import (
 // hash: Apply sees a repeated statement as one that names an old revision, and
 // a repeated batch of revocations, which has none, as a further batch.
 func Apply(r Reader, index uint64, s *statement.Verified, attachment []byte) ([]Write, Verdict, error) {
+	return apply(r, index, s, attachment, false)
+}
+
+// ApplyErased is Apply for a statement whose attachment has been erased since
+// it was ordered. It gives the writes that Apply gave less those that erasing
+// deletes (ExpandedKeys): what was said stays, and of which hashes is forgotten.
+// It is for replaying what was ordered before, and only where the loss is
+// allowed: the caller sees to it that the batch has expired. For a statement of
+// a kind without an attachment it is Apply.
+func ApplyErased(r Reader, index uint64, s *statement.Verified) ([]Write, Verdict, error) {
+	return apply(r, index, s, nil, s.Statement().Body.Kind().HasAttachment())
+}
+
+func apply(r Reader, index uint64, s *statement.Verified, attachment []byte, erased bool) ([]Write, Verdict, error) {
 	st := s.Statement()
 	if v, err := mayAct(r, index, s, &st); err != nil || !v.Accepted() {
 		return nil, v, err
 	}
-	if v := checkAttachment(&st, attachment); !v.Accepted() {
-		return nil, v, nil
+	if !erased {
+		if v := checkAttachment(&st, attachment); !v.Accepted() {
+			return nil, v, nil
+		}
 	}
 	a := act{r: r, index: index, by: st.Issuer, s: &st}
 	writes, v, err := a.apply(attachment)
@@ -70,6 +86,10 @@ func (a *act) apply(attachment []byte) ([]Write, Verdict, error) {
 		return a.suspend(b)
 	case *statement.Withdraw:
 		return a.withdraw(b)
+	case *statement.SealState:
+		return a.seal(b)
+	case *statement.ReportEvidence:
+		return a.reportEvidence(b)
 	}
 	return nil, refuse(UnknownKind, "use a kind that the network's protocol level has",
 		"%q does nothing at this protocol level", a.s.Kind()), nil
@@ -90,13 +110,23 @@ func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Stateme
 	if err != nil || au == nil {
 		return v, err
 	}
+	use := signs(st.Kind())
 	for i := range au.Keys {
 		k := &au.Keys[i]
-		if k.Use == Statements && s.SignedBy(k.Public) && k.CountsAt(index) {
+		if k.Use == use && s.SignedBy(k.Public) && k.CountsAt(index) {
 			return Verdict{}, nil
 		}
 	}
-	return unknownKey(au, s.KeyID()), nil
+	return unknownKey(au, s.KeyID(), use), nil
+}
+
+// signs is the use of the key that signs statements of a kind: a key that a
+// machine holds signs what machines say, and nothing that an authority says.
+func signs(k statement.Kind) Use {
+	if k.ByNode() {
+		return Node
+	}
+	return Statements
 }
 
 // speaker is the authority that speaks for a region; nil and the refusal if
@@ -110,39 +140,42 @@ func speaker(r Reader, issuer statement.Region) (*Authority, Verdict, error) {
 		"%s is not an authority of this network", issuer), nil
 }
 
-// SigningKey is the statement key of issuer with the given kid that counts now,
-// to verify a statement with before it is applied. A verdict says that issuer
-// is no authority, or has no such key.
-func SigningKey(r Reader, issuer statement.Region, kid statement.KeyID) (ed25519.PublicKey, Verdict, error) {
+// SigningKey is the key of issuer with the given kid that counts now for
+// statements of the kind, to verify one with before it is applied: a node key
+// for those that nodes make, a statement key for all others. A verdict says
+// that issuer is no authority, or has no such key.
+func SigningKey(r Reader, issuer statement.Region, kid statement.KeyID, kind statement.Kind) (ed25519.PublicKey, Verdict, error) {
 	au, v, err := speaker(r, issuer)
 	if err != nil || au == nil {
 		return nil, v, err
 	}
+	use := signs(kind)
 	for _, k := range au.Keys {
-		if k.Use == Statements && k.Until == 0 && statement.KeyIDOf(k.Public) == kid {
+		if k.Use == use && k.Until == 0 && statement.KeyIDOf(k.Public) == kid {
 			return slices.Clone(k.Public), Verdict{}, nil
 		}
 	}
-	return nil, unknownKey(au, kid), nil
+	return nil, unknownKey(au, kid, use), nil
 }
 
-func unknownKey(au *Authority, kid statement.KeyID) Verdict {
+// unknownKey says why no key of au for the use has the kid, or counts.
+func unknownKey(au *Authority, kid statement.KeyID, use Use) Verdict {
 	var have []string
 	for _, k := range au.Keys {
 		id := statement.KeyIDOf(k.Public)
 		switch {
-		case id == kid && k.Use == Statements && k.Until != 0:
+		case id == kid && k.Use == use && k.Until != 0:
 			return refuse(UnknownKey, "sign with the newer key",
-				"statement key %x of %s counts only before statement %d", kid, au.ID, k.Until)
-		case id == kid && k.Use != Statements:
-			return refuse(UnknownKey, "sign with the statement key",
+				"%s key %x of %s counts only before statement %d", use, kid, au.ID, k.Until)
+		case id == kid && k.Use != use:
+			return refuse(UnknownKey, fmt.Sprintf("sign with the %s key", use),
 				"key %x of %s is its %s key", kid, au.ID, k.Use)
-		case k.Use == Statements && k.Until == 0:
+		case k.Use == use && k.Until == 0:
 			have = append(have, fmt.Sprintf("%x", id))
 		}
 	}
-	return refuse(UnknownKey, "sign with the statement key of the authority's directory",
-		"%s has no statement key %x, it has %s", au.ID, kid, strings.Join(have, " and "))
+	return refuse(UnknownKey, fmt.Sprintf("sign with the %s key of the authority's directory", use),
+		"%s has no %s key %x, it has %s", au.ID, use, kid, strings.Join(have, " and "))
 }
 
 // checkAttachment refuses a statement that came without what it describes, or with anything else.

@@ -4,14 +4,16 @@ import (
 	"fmt"
 
 	"concordat/ledger/internal/canonical"
+	"concordat/ledger/statement"
 )
 
-// maxRecord bounds a record before it is decoded, in bytes. The largest are a
-// key with a certificate and a risk area with MaxWindows windows.
+// maxRecord bounds a record before it is decoded, in bytes. The largest are the
+// validators of the largest network (60,000), evidence, and a risk area with
+// MaxWindows windows.
 const maxRecord = 64 << 10
 
 // codec bounds what a record may hold.
-var codec = canonical.New(8, 256, 32)
+var codec = canonical.New(8, statement.MaxValidators, 32)
 
 // encode gives a record's one encoding. It cannot fail: every record is a
 // struct of plain values.

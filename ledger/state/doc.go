@@ -22,13 +22,15 @@
 //	ST1  Found and Apply are functions of their arguments: no clock, no randomness, no I/O but the Reader's, no map order.
 //	ST2  Apply only Gets, and at most five keys whatever the statement (a registration needs them all); it never Scans. So a block's pending writes can lie over the store as a plain map.
 //	ST3  A refused statement writes nothing.
-//	ST4  An authority speaks for itself only: every key that Apply writes for a statement lies under its issuer.
-//	ST5  The signing key comes from the state, under the issuer, in force at the statement's index; never from the statement.
+//	ST4  An authority speaks for itself only: every key that Apply writes for a statement lies under its issuer. Four keys are nobody's, and no issuer chooses what Apply writes there: the running number of batches (it counts), the newest seal (it was computed), evidence and the suspension that it works (they are proven).
+//	ST5  The signing key comes from the state, under the issuer, in force at the statement's index; never from the statement. A node key signs the kinds that nodes make, a statement key all others, and neither signs the other's.
 //	ST6  A statement with a revision makes exactly the current one plus one; so of two that name the same, one is refused.
 //	ST7  A compromise is final: the record of a compromised key changes only to spare fewer codes.
-//	ST8  Revocations are written blindly: what one batch writes does not depend on any hash said before.
+//	ST8  Revocations are written blindly: what one batch writes does not depend on any hash said before, and not on whether an earlier batch has been erased.
 //	ST9  A record decodes only from its one encoding, and only under its own key.
 //	ST10 Windows of a risk area ascend and do not overlap; only the last may be open, and they are at most MaxWindows.
 //	ST11 The indexes of issuer keys, by kid and by public key, hold an entry for each registration and nothing else.
 //	ST12 An authority has at most MaxKeysPerID keys with one kid, MaxRegistrations of one public key, and MaxSchemes schemes on one area; each count is that of what there is.
+//	ST13 The record of the validators lists the authorities of that role with their newest keys, and as suspended exactly those against whom there is evidence; of evidence there is one record for each.
+//	ST14 Batches that revoke are numbered from 1 in the order of the log, and no number is given twice; totals are those of the batches; of a batch all hashes are there or, once erased, none.
 package state

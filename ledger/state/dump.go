@@ -14,18 +14,20 @@ import (
 
 // Dump writes the whole state in words, one line per record, in the order of
 // the keys. It decodes every record, and checks that each index entry names a
-// record, each count is that of what there is and each revocation has a batch, so
-// that it fails with ErrCorrupt on any state that this package cannot have written.
+// record, each revocation has a batch, and counts, totals, running numbers and
+// the list of validators are those of what there is, so that it fails with
+// ErrCorrupt on any state that this package cannot have written and erasing
+// batches cannot have left.
 func Dump(r Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	var indexes uint64
-	counted := counts{}
+	agree := newSums()
 	err := r.Scan(nil, func(key, value []byte) (bool, error) {
 		line, err := describe(r, key, value)
 		if err != nil {
 			return false, err
 		}
-		if err := counted.see(key, value); err != nil {
+		if err := agree.see(key, value); err != nil {
 			return false, err
 		}
 		if line == "" {
@@ -38,7 +40,7 @@ func Dump(r Reader, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
-	if err := counted.check(); err != nil {
+	if err := agree.check(); err != nil {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
 	fmt.Fprintln(out, count(indexes, "index entry", "index entries")) // bufio keeps the error for Flush
@@ -69,16 +71,20 @@ func describe(r Reader, key, value []byte) (string, error) {
 		return sentence[RiskArea](key, value)
 	case tagByKeyID, tagByPublicKey:
 		return "", checkIndex(r, key, value)
+	case tagOrdinals:
+		return sentence[ordinals](key, value)
+	case tagValidators:
+		return sentence[validatorSet](key, value)
+	case tagSeal:
+		return sentence[Seal](key, value)
+	case tagEvidence:
+		return sentence[EvidenceRecord](key, value)
 	case tagBatch:
-		if len(key) != 1+8 {
-			return "", fmt.Errorf("%w: batch key %x has %d bytes, want 9", ErrCorrupt, key, len(key))
-		}
-		index := binary.BigEndian.Uint64(key[1:])
-		var b Batch
-		if err := decode(fmt.Sprintf("batch %d", index), value, &b); err != nil {
+		b, err := parseBatch(key, value)
+		if err != nil {
 			return "", err
 		}
-		return b.words(index), nil
+		return b.words(binary.BigEndian.Uint64(key[1:])), nil
 	case tagTotals:
 		return describeTotals(key, value)
 	case tagRevocation:

@@ -16,7 +16,8 @@ func Found(doc *genesis.Document) []Write {
 			RotateKeys: string(p.RotateKeys), ChangePolicy: string(p.ChangePolicy),
 		},
 	}
-	writes := make([]Write, 0, len(doc.Authorities)+1)
+	writes := make([]Write, 0, len(doc.Authorities)+2)
+	vouch := new(validatorSet)
 	for _, from := range doc.Authorities {
 		writes = append(writes, put(&Authority{
 			ID: from.ID, Name: from.Name, Role: Role(from.Role),
@@ -29,5 +30,8 @@ func Found(doc *genesis.Document) []Write {
 			Addresses: from.Addresses, HTTP: from.HTTP,
 		}))
 	}
-	return append(writes, put(n))
+	for _, from := range doc.Validators() {
+		vouch.Members = append(vouch.Members, member{ID: from.ID, Cosign: from.Keys.Cosign.Public(), Node: from.Keys.Node.Public()})
+	}
+	return append(writes, put(n), put(vouch))
 }

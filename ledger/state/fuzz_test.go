@@ -34,6 +34,11 @@ func FuzzRecord(f *testing.F) {
 			func() error { _, err := v.IssuerKeysByKID([]byte("the same")); return err },
 			func() error { _, err := v.Recognitions(); return err },
 			func() error { _, err := v.RiskAreasAll(); return err },
+			func() error { _, err := v.Validators(); return err },
+			func() error { _, err := v.SealedValidators(); return err },
+			func() error { _, _, err := v.LastSeal(); return err },
+			func() error { _, err := v.Evidence(); return err },
+			func() error { return v.Batches(func(uint64, Batch) (bool, error) { return true, nil }) },
 			func() error { _, _, err := v.Revocations(testHash("h1"), 100); return err },
 		} {
 			if err := ask(); err != nil && !errors.Is(err, ErrCorrupt) {

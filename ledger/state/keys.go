@@ -26,6 +26,10 @@ const (
 	tagRevocation        = 'r' // hash(16) type(1) authority 0 index(8, big-endian)
 	tagBatch             = 'b' // index(8, big-endian)
 	tagTotals            = 't' // authority 0 type(1)
+	tagOrdinals          = 'o' // alone
+	tagValidators        = 'v' // alone
+	tagSeal              = 'l' // alone
+	tagEvidence          = 'e' // culprit
 )
 
 func networkKey() []byte { return []byte{tagNetwork} }
@@ -116,6 +120,14 @@ func batchKey(index uint64) []byte {
 func totalsKey(authority statement.Region, t statement.HashType) []byte {
 	k := append([]byte{tagTotals}, authority...)
 	return append(k, 0, hashTypeByte(t))
+}
+
+func ordinalsKey() []byte   { return []byte{tagOrdinals} }
+func validatorsKey() []byte { return []byte{tagValidators} }
+func sealKey() []byte       { return []byte{tagSeal} }
+
+func evidenceKey(culprit statement.Region) []byte {
+	return append([]byte{tagEvidence}, culprit...)
 }
 
 func hashTypeByte(t statement.HashType) byte {

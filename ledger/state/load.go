@@ -5,8 +5,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
-
-	"concordat/ledger/statement"
 )
 
 // record is a pointer to a stored record that knows its key and its own rules.
@@ -145,34 +143,4 @@ func (a *RiskArea) check() error {
 		return err
 	}
 	return a.Authority.Validate()
-}
-
-// A batch and totals hold only a part of their key, so they are read apart.
-
-func loadBatch(r Reader, index uint64) (*Batch, error) {
-	value, err := r.Get(batchKey(index))
-	if err != nil {
-		return nil, fmt.Errorf("reading batch %d: %w", index, err)
-	}
-	if value == nil {
-		return nil, nil
-	}
-	b := new(Batch)
-	if err := decode(fmt.Sprintf("batch %d", index), value, b); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-func loadTotals(r Reader, authority statement.Region, t statement.HashType) (Totals, error) {
-	var out Totals
-	value, err := r.Get(totalsKey(authority, t))
-	if err != nil {
-		return out, fmt.Errorf("reading the totals of %s: %w", authority, err)
-	}
-	if value == nil {
-		return out, nil
-	}
-	err = decode(fmt.Sprintf("totals of %s", authority), value, &out)
-	return out, err
 }

@@ -196,30 +196,3 @@ func (a *RiskArea) At(t statement.Time) (RiskWindow, bool) {
 	}
 	return RiskWindow{}, false
 }
-
-// Batch is what was said with a batch of revocation hashes, the hashes apart.
-type Batch struct {
-	Authority statement.Region   `cbor:"1,keyasint"`
-	HashType  statement.HashType `cbor:"2,keyasint"`
-	Undo      bool               `cbor:"3,keyasint,omitempty"`
-	Count     uint64             `cbor:"4,keyasint"`
-	Digest    [32]byte           `cbor:"5,keyasint"` // SHA-256 of the attachment
-	Expires   statement.Time     `cbor:"6,keyasint"`
-	Reason    string             `cbor:"7,keyasint"`
-}
-
-// Totals counts what an authority said in batches of one type of hash. A hash
-// in two batches counts twice.
-type Totals struct {
-	Batches uint64 `cbor:"1,keyasint"` // of both kinds
-	Revoked uint64 `cbor:"2,keyasint"` // hashes
-	Undone  uint64 `cbor:"3,keyasint"` // hashes
-}
-
-// event is the value under a revocation's key. It is short because there are
-// millions; the reason is in the batch.
-type event struct {
-	_       struct{} `cbor:",toarray"`
-	Undo    bool
-	Expires statement.Time
-}

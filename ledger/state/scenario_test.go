@@ -3,6 +3,7 @@ package state
 import (
 	"crypto/ed25519"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -216,7 +217,7 @@ func (s *script) say(line string) string {
 	by := statement.Region(p.next())
 	body, attachment := s.body(p)
 	revision := s.world.next(by, body)
-	key := testKey(string(by) + "/statement")
+	key := signingKey(by, body.Kind())
 	net := s.world.net
 	for !p.done() {
 		switch {
@@ -277,7 +278,11 @@ func (s *script) outcome(by statement.Region, body statement.Body, v Verdict) st
 	if !v.Accepted() {
 		line := fmt.Sprintf("refused (%s), %s:\n  %s;\n  %s", v.Class(), v.Name, v.Message, v.Hint)
 		if v.Index != nil {
-			line += fmt.Sprintf("\n  (now at revision %d, by statement %d)", v.Revision, *v.Index)
+			format, args := "\n  (see statement %d)", []any{*v.Index}
+			if v.Revision != 0 {
+				format, args = "\n  (now at revision %d, by statement %d)", []any{v.Revision, *v.Index}
+			}
+			line += fmt.Sprintf(format, args...)
 		}
 		return line
 	}
@@ -324,6 +329,15 @@ func (s *script) about(by statement.Region, body statement.Body) string {
 	case *statement.Withdraw:
 		g, _, e := v.Recognition(by, b.Region)
 		tell(&g, e)
+	case *statement.SealState:
+		last, _, e := v.LastSeal()
+		tell(&last, e)
+	case *statement.ReportEvidence:
+		e, e1 := load[EvidenceRecord](v, evidenceKey(b.Culprit))
+		vs, e2 := loadValidators(v)
+		if err = errors.Join(e1, e2); err == nil {
+			words = e.words() + "\n  " + vs.words()
+		}
 	}
 	if err != nil {
 		s.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"concordat/ledger/evidence"
 	"concordat/ledger/statement"
 )
 
@@ -123,9 +124,64 @@ func (s *script) body(p *words) (statement.Body, []byte) {
 		return &statement.Suspend{Region: b.Region, Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason}, nil
 	case p.skip("withdraws", "recognition", "of"): // REGION [because "…"]
 		return &statement.Withdraw{Region: statement.Region(p.next()), Reason: p.text("because")}, nil
+	case p.skip("seals"): // [size N] as of T [listing REGIONS]
+		return s.sealState(p), nil
+	case p.skip("reports"): // REGION for two roots|one root twice|two blocks [by the key KEY] [as done by REGION]
+		return s.report(p), nil
 	}
 	p.t.Fatalf("%q: not a sentence that this test knows", p.line)
 	return nil, nil
+}
+
+func (s *script) sealState(p *words) *statement.SealState {
+	b := s.world.sealNow(1)
+	if p.skip("size") {
+		n, err := strconv.ParseUint(p.next(), 10, 64)
+		if err != nil {
+			p.t.Fatalf("%q: %v", p.line, err)
+		}
+		b.Size = n
+	}
+	b.At = p.time("as", "of")
+	if p.skip("listing") {
+		listed := p.list()
+		b.Validators = slices.DeleteFunc(b.Validators, func(v statement.SealedValidator) bool { return !slices.Contains(listed, string(v.ID)) })
+	}
+	return b
+}
+
+func (s *script) report(p *words) *statement.ReportEvidence {
+	culprit := statement.Region(p.next())
+	var what string
+	for _, w := range []string{"two roots", "one root twice", "two blocks"} {
+		if p.skip(append([]string{"for"}, strings.Fields(w)...)...) {
+			what = w
+		}
+	}
+	key := string(culprit) + "/cosign"
+	if what == "two blocks" {
+		key = string(culprit) + "/node"
+	}
+	if p.skip("by", "the", "key") {
+		key = p.next()
+	}
+	doneBy := culprit
+	if p.skip("as", "done", "by") {
+		doneBy = statement.Region(p.next())
+	}
+	var proof evidence.Proof
+	switch what {
+	case "two roots":
+		proof = s.world.twoRoots(doneBy, key)
+	case "one root twice":
+		one := s.world.cosigned(doneBy, key, 7, "one")
+		proof = evidence.TwoRoots(one, one)
+	case "two blocks":
+		proof = s.world.twoBlocks(doneBy, key)
+	default:
+		p.t.Fatalf("%q: reports of what?", p.line)
+	}
+	return &statement.ReportEvidence{Culprit: culprit, Proof: proof.Encode()}
 }
 
 func terms(p *words) statement.Terms {

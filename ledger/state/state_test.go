@@ -39,6 +39,8 @@ func story(t testing.TB) *world {
 	w.must("XA", &statement.ChangeGrant{Terms: statement.Terms{Region: "XB", From: 3}}, nil)
 	w.must("XA", &statement.Suspend{Region: "XB", Reason: "reason"}, nil)
 	w.must("XA", &statement.Withdraw{Region: "XB"}, nil)
+	w.must("XB", w.sealNow(50), nil)
+	w.must("XD", &statement.ReportEvidence{Culprit: "XC", Proof: w.twoRoots("XC", "XC/cosign").Encode()}, nil)
 	return w
 }
 
@@ -55,8 +57,8 @@ func TestSameBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			by := said.s.Statement().Issuer
-			key, v, err := SigningKey(stored, by, parsed.KeyID())
+			st := parsed.Statement()
+			key, v, err := SigningKey(stored, st.Issuer, parsed.KeyID(), st.Kind())
 			if err != nil || !v.Accepted() {
 				t.Fatal(v, err)
 			}
@@ -368,22 +370,25 @@ func TestSchemes(t *testing.T) {
 func TestSigningKey(t *testing.T) {
 	w := newWorld(t, "XA", "XB")
 	pub := testKey("XA/statement").Public().(ed25519.PublicKey)
-	got, v, err := SigningKey(w.mem, "XA", statement.KeyIDOf(pub))
+	got, v, err := SigningKey(w.mem, "XA", statement.KeyIDOf(pub), statement.RecognitionGrant)
 	if err != nil || !v.Accepted() || !bytes.Equal(got, pub) {
 		t.Errorf("got %x, %s, %v; want %x", got, v, err, pub)
 	}
 	for _, c := range []struct {
 		by   statement.Region
-		kid  statement.KeyID
+		key  string
+		kind statement.Kind
 		want string
 	}{
-		{"XB", statement.KeyIDOf(pub), UnknownKey},
-		{"XZ", statement.KeyIDOf(pub), UnknownAuthority},
-		{"XA", statement.KeyIDOf(testKey("XA/node").Public().(ed25519.PublicKey)), UnknownKey},
+		{"XB", "XA/statement", statement.RecognitionGrant, UnknownKey},
+		{"XZ", "XA/statement", statement.RecognitionGrant, UnknownAuthority},
+		{"XA", "XA/node", statement.RecognitionGrant, UnknownKey},
+		{"XA", "XA/cosign", statement.Seal, UnknownKey},
 	} {
-		got, v, err := SigningKey(w.mem, c.by, c.kid)
+		kid := statement.KeyIDOf(testKey(c.key).Public().(ed25519.PublicKey))
+		got, v, err := SigningKey(w.mem, c.by, kid, c.kind)
 		if err != nil || got != nil || v.Name != c.want {
-			t.Errorf("kid %x of %s: %x, %s, %v; want %s", c.kid, c.by, got, v, err, c.want)
+			t.Errorf("key %s for a %s of %s: %x, %s, %v; want %s", c.key, c.kind, c.by, got, v, err, c.want)
 		}
 	}
 }

@@ -66,6 +66,12 @@ const (
 	NothingToChange     = "nothing-to-change"
 	RiskAlreadyDeclared = "risk-already-declared"
 	RiskNotDeclared     = "risk-not-declared"
+	NotAValidator       = "not-a-validator"
+	SealMisplaced       = "seal-misplaced"
+	SealBackdated       = "seal-backdated"
+	SealMismatch        = "seal-mismatch"
+	AlreadyKnown        = "already-known"
+	ProvesNothing       = "proves-nothing"
 )
 
 // Refusal is what a name means, apart from any one statement.
@@ -78,7 +84,7 @@ type Refusal struct {
 var Refusals = map[string]Refusal{
 	WrongNetwork:        {Malformed, "The statement was signed for another network."},
 	UnknownAuthority:    {Forbidden, "The issuer is not an authority of this network."},
-	UnknownKey:          {Forbidden, "The signing key is not a statement key of the issuer, or counts no longer."},
+	UnknownKey:          {Forbidden, "The signing key is not the issuer's for this kind of statement, or counts no longer."},
 	UnknownKind:         {Malformed, "No statement of this kind has an effect at this protocol level."},
 	RevisionConflict:    {Conflict, "The statement does not make the next revision of its subject."},
 	AttachmentMissing:   {Malformed, "The statement describes an attachment that did not come with it."},
@@ -97,6 +103,12 @@ var Refusals = map[string]Refusal{
 	NothingToChange:     {Conflict, "What the statement says is so already."},
 	RiskAlreadyDeclared: {Conflict, "A declaration stands; one that stands is changed, not declared."},
 	RiskNotDeclared:     {Conflict, "No declaration stands that could be changed or lifted."},
+	NotAValidator:       {Forbidden, "Only a validator's node makes this kind of statement."},
+	SealMisplaced:       {Conflict, "The seal does not stand right after the statements that it seals."},
+	SealBackdated:       {Conflict, "The seal is for an earlier time than the one before it."},
+	SealMismatch:        {Forbidden, "What the seal says is not so: its digests, or its validators, are not those of the state."},
+	AlreadyKnown:        {Conflict, "There is evidence against this validator already; one piece suspends it, and more changes nothing."},
+	ProvesNothing:       {Forbidden, "The evidence does not prove what it says, with the keys that the ledger has."},
 }
 
 func refuse(name, hint, format string, a ...any) Verdict {

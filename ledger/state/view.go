@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -128,6 +129,18 @@ func (v View) Batch(index uint64) (Batch, bool, error) {
 		return Batch{}, false, err
 	}
 	return *b, true, nil
+}
+
+// Batches calls fn for every batch of revocation hashes, in the order of the
+// log, until fn returns false or an error, which Batches returns.
+func (v View) Batches(fn func(index uint64, b Batch) (more bool, err error)) error {
+	return v.Scan([]byte{tagBatch}, func(key, value []byte) (bool, error) {
+		b, err := parseBatch(key, value)
+		if err != nil {
+			return false, err
+		}
+		return fn(binary.BigEndian.Uint64(key[1:]), *b)
+	})
 }
 
 // Totals counts what an authority said in batches of one type of hash.

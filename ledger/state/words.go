@@ -137,8 +137,12 @@ func (b *Batch) words(index uint64) string {
 	if b.Undo {
 		verb = "reinstated"
 	}
-	return fmt.Sprintf("statement %d: %s %s %s of type %s until %s%s, digest %x",
-		index, b.Authority, verb, count(b.Count, "hash", "hashes"), b.HashType, moment(b.Expires), because(b.Reason), b.Digest[:8])
+	number := ""
+	if b.Ordinal != 0 {
+		number = fmt.Sprintf(", batch %d", b.Ordinal)
+	}
+	return fmt.Sprintf("statement %d: %s %s %s of type %s until %s%s, digest %x%s",
+		index, b.Authority, verb, count(b.Count, "hash", "hashes"), b.HashType, moment(b.Expires), because(b.Reason), b.Digest[:8], number)
 }
 
 func (e *RevocationEvent) words(hash []byte) string {

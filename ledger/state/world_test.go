@@ -8,8 +8,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"concordat/ledger/block"
+	"concordat/ledger/checkpoint"
+	"concordat/ledger/evidence"
 	"concordat/ledger/genesis"
+	"concordat/ledger/merkle"
 	"concordat/ledger/statement"
 )
 
@@ -85,6 +90,26 @@ func (w *world) next(by statement.Region, body statement.Body) uint64 {
 	return rev + 1
 }
 
+// header is the proof of a block's header at one term and size, proposed in a
+// validator's name and signed with a key. Headers of two times are two blocks.
+func (w *world) header(by statement.Region, key string, at int64) block.HeaderProof {
+	w.t.Helper()
+	raw, err := block.Seal(block.Header{Network: w.net, Term: 3, Size: 7, Time: at, Proposer: by}, [][]byte{{1}}, nil, testKey(key))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b, err := block.Parse(raw)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b.Proof()
+}
+
+// twoBlocks is evidence that who holds the key signed two blocks for one place.
+func (w *world) twoBlocks(by statement.Region, key string) evidence.Proof {
+	return evidence.TwoBlocks(w.header(by, key, 1), w.header(by, key, 2))
+}
+
 func (w *world) sign(by statement.Region, revision uint64, body statement.Body, key ed25519.PrivateKey) *statement.Verified {
 	w.t.Helper()
 	s, err := statement.Sign(statement.Statement{
@@ -99,7 +124,45 @@ func (w *world) sign(by statement.Region, revision uint64, body statement.Body, 
 // say signs and applies a statement with the next revision.
 func (w *world) say(by statement.Region, body statement.Body, attachment []byte) Verdict {
 	w.t.Helper()
-	return w.apply(w.sign(by, w.next(by, body), body, testKey(string(by)+"/statement")), attachment)
+	return w.apply(w.sign(by, w.next(by, body), body, signingKey(by, body.Kind())), attachment)
+}
+
+// signingKey is the key that signs an authority's statements of a kind.
+func signingKey(by statement.Region, kind statement.Kind) ed25519.PrivateKey {
+	if kind == statement.Seal || kind == statement.EvidenceReport {
+		return testKey(string(by) + "/node")
+	}
+	return testKey(string(by) + "/statement")
+}
+
+// sealNow is the seal that a validator should make now. Its digests are made
+// up: whoever holds the state in shards compares them, before Apply.
+func (w *world) sealNow(at statement.Time) *statement.SealState {
+	w.t.Helper()
+	listed, err := View{w.mem}.SealedValidators()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &statement.SealState{
+		Size: w.index, At: at, Validators: listed,
+		Records: sha256.Sum256([]byte("records")), Revoked: sha256.Sum256([]byte("revoked")),
+	}
+}
+
+// cosigned is a checkpoint of the network, co-signed in a validator's name with a key.
+func (w *world) cosigned(by statement.Region, key string, size uint64, root string) evidence.SignedCheckpoint {
+	w.t.Helper()
+	c := checkpoint.Checkpoint{Origin: "test.concordat", Size: size, Root: merkle.Hash(sha256.Sum256([]byte(root)))}
+	s, err := checkpoint.Cosign(c, by, time.Unix(1_600_000_000, 0), testKey(key))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return evidence.SignedCheckpoint{By: by, Checkpoint: c, Line: s.Line}
+}
+
+// twoRoots is evidence that who holds the key signed two roots for one size in a validator's name.
+func (w *world) twoRoots(by statement.Region, key string) evidence.Proof {
+	return evidence.TwoRoots(w.cosigned(by, key, 7, "one"), w.cosigned(by, key, 7, "another"))
 }
 
 // must is say for what has to be accepted.
@@ -133,16 +196,27 @@ func (w *world) apply(s *statement.Verified, attachment []byte) Verdict {
 		}
 		return v
 	}
-	by := s.Statement().Issuer
+	st := s.Statement()
 	for _, wr := range writes {
-		if o := ownerOf(w.t, wr); o != by {
-			w.t.Errorf("ST4: a statement of %s writes %q, of %s", by, wr.Key, o)
+		if kind, nobodys := nobodysKeys[wr.Key[0]]; nobodys {
+			if kind != st.Kind() {
+				w.t.Errorf("ST4: a %s of %s writes %q", st.Kind(), st.Issuer, wr.Key)
+			}
+		} else if o := ownerOf(w.t, wr); o != st.Issuer {
+			w.t.Errorf("ST4: a statement of %s writes %q, of %s", st.Issuer, wr.Key, o)
 		}
 	}
 	w.mem.Put(writes)
 	w.said = append(w.said, spokenOnce{s, attachment})
 	w.index++
 	return v
+}
+
+// nobodysKeys are the first bytes of keys that lie under no authority (ST4), each
+// with the one kind of statement that writes there.
+var nobodysKeys = map[byte]statement.Kind{
+	tagOrdinals: statement.RevocationAdd, tagSeal: statement.Seal,
+	tagEvidence: statement.EvidenceReport, tagValidators: statement.EvidenceReport,
 }
 
 // ownerOf is the authority under which a key lies.

@@ -20,7 +20,8 @@
 //
 //	S1  Parse(b) succeeds only if encoding what it decoded gives b again.
 //	S2  Hash and signature are taken over the bytes received, never over a re-encoding.
-//	S3  Only (*Unverified).Verify and a Checker make a *Verified, by the same rule.
+//	S3  Only (*Unverified).Verify and a Checker make a *Verified, by the same rule;
+//	    and (*Unverified).Vouched, for what a quorum has certified.
 //	S4  A statement's subject is a function of its issuer and body; Parse refuses any other.
 //	S5  One signature rule holds on all nodes: Ed25519 as ZIP 215 defines it (verify.go).
 //	S6  Nothing here reads a clock, a random source or a file. The coefficients of

@@ -46,6 +46,8 @@ var bodyNames = map[string][]string{
 	"risk-area.lift":        {"area", "scheme", "at", "reason"},
 	"recognition":           {"region", "kinds of code", "from", "until", "reason"},
 	"recognition.withdraw":  {"region", "reason"},
+	"seal":                  {"size", "at", "root over the records", "root over the revoked hashes", "validators"},
+	"evidence":              {"culprit", "proof"},
 }
 
 func namesOf(k statement.Kind) annotate.Names {

@@ -23,6 +23,8 @@ const (
 	RecognitionChange   Kind = "recognition.change"
 	RecognitionSuspend  Kind = "recognition.suspend"
 	RecognitionWithdraw Kind = "recognition.withdraw"
+	Seal                Kind = "seal"     // made by nodes
+	EvidenceReport      Kind = "evidence" // made by nodes
 )
 
 // Kinds lists every kind.
@@ -30,6 +32,7 @@ func Kinds() []Kind {
 	return []Kind{
 		IssuerKeyRegister, IssuerKeyRetire, IssuerKeyCompromise, RevocationAdd, RevocationUndo,
 		RiskDeclare, RiskChange, RiskLift, RecognitionGrant, RecognitionChange, RecognitionSuspend, RecognitionWithdraw,
+		Seal, EvidenceReport,
 	}
 }
 
@@ -191,18 +194,20 @@ type Withdraw struct {
 }
 
 // Kind of each body.
-func (*RegisterKey) Kind() Kind   { return IssuerKeyRegister }
-func (*RetireKey) Kind() Kind     { return IssuerKeyRetire }
-func (*CompromiseKey) Kind() Kind { return IssuerKeyCompromise }
-func (*Revoke) Kind() Kind        { return RevocationAdd }
-func (*Reinstate) Kind() Kind     { return RevocationUndo }
-func (*DeclareRisk) Kind() Kind   { return RiskDeclare }
-func (*ChangeRisk) Kind() Kind    { return RiskChange }
-func (*LiftRisk) Kind() Kind      { return RiskLift }
-func (*Grant) Kind() Kind         { return RecognitionGrant }
-func (*ChangeGrant) Kind() Kind   { return RecognitionChange }
-func (*Suspend) Kind() Kind       { return RecognitionSuspend }
-func (*Withdraw) Kind() Kind      { return RecognitionWithdraw }
+func (*RegisterKey) Kind() Kind    { return IssuerKeyRegister }
+func (*RetireKey) Kind() Kind      { return IssuerKeyRetire }
+func (*CompromiseKey) Kind() Kind  { return IssuerKeyCompromise }
+func (*Revoke) Kind() Kind         { return RevocationAdd }
+func (*Reinstate) Kind() Kind      { return RevocationUndo }
+func (*DeclareRisk) Kind() Kind    { return RiskDeclare }
+func (*ChangeRisk) Kind() Kind     { return RiskChange }
+func (*LiftRisk) Kind() Kind       { return RiskLift }
+func (*Grant) Kind() Kind          { return RecognitionGrant }
+func (*ChangeGrant) Kind() Kind    { return RecognitionChange }
+func (*Suspend) Kind() Kind        { return RecognitionSuspend }
+func (*Withdraw) Kind() Kind       { return RecognitionWithdraw }
+func (*SealState) Kind() Kind      { return Seal }
+func (*ReportEvidence) Kind() Kind { return EvidenceReport }
 
 // Thumbprint of the key that is registered.
 func (b *RegisterKey) Thumbprint() Thumbprint {
@@ -240,10 +245,13 @@ func (b *LiftRisk) Subject(by Region) string      { return RiskSubject(by, b.Sch
 func (b *Terms) Subject(by Region) string         { return RecognitionSubject(by, b.Region) }
 func (b *Suspend) Subject(by Region) string       { return RecognitionSubject(by, b.Region) }
 func (b *Withdraw) Subject(by Region) string      { return RecognitionSubject(by, b.Region) }
+func (b *SealState) Subject(Region) string        { return SealSubject(b.Size) }
+func (b *ReportEvidence) Subject(Region) string   { return EvidenceSubject(b.Culprit) }
 
 // HasRevision reports whether statements of kind k make a revision of their
-// subject. Revocations only ever add, and have none.
-func (k Kind) HasRevision() bool { return k != RevocationAdd && k != RevocationUndo }
+// subject. Revocations only ever add, and what nodes make has its place by
+// itself (a size, a culprit); neither has one.
+func (k Kind) HasRevision() bool { return k != RevocationAdd && k != RevocationUndo && !k.ByNode() }
 
 // HasAttachment reports whether statements of kind k come with an attachment.
 func (k Kind) HasAttachment() bool { return k == RevocationAdd || k == RevocationUndo }
@@ -275,6 +283,10 @@ func newBody(k Kind) (Body, bool) {
 		return new(Suspend), true
 	case RecognitionWithdraw:
 		return new(Withdraw), true
+	case Seal:
+		return new(SealState), true
+	case EvidenceReport:
+		return new(ReportEvidence), true
 	}
 	return nil, false
 }

@@ -34,6 +34,13 @@ const (
 	MaxAttachment = 1 << 20
 	// MaxBatchHashes is how many revocation hashes fit in one attachment.
 	MaxBatchHashes = MaxAttachment / HashSize
+	// MaxValidators bounds the validators that a seal lists: as many as a genesis may found a
+	// network with. With the longest ids they take 55,000 bytes.
+	MaxValidators = 512
+	// MaxEvidence bounds the proof in a report of evidence, in bytes.
+	MaxEvidence = 32 << 10
+	// MaxLogSize bounds the size that a seal names: the largest number that JSON carries exactly everywhere.
+	MaxLogSize = 1<<53 - 1
 	// MaxTime bounds every time, in Unix seconds: the end of the year 9999.
 	MaxTime = 253_402_300_799
 )

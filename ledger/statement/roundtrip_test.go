@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -116,6 +117,17 @@ func drawStatement(t *rapid.T) statement.Statement {
 	case statement.RecognitionWithdraw:
 		x := terms()
 		s.Body = &statement.Withdraw{Region: x.Region, Reason: x.Reason}
+	case statement.Seal:
+		b := &statement.SealState{Size: rapid.Uint64Max(statement.MaxLogSize).Draw(t, "size"), At: statement.Time(when.Draw(t, "at")), Records: batch().Digest, Revoked: batch().Digest}
+		key := rapid.SliceOfN(rapid.Byte(), 32, 32)
+		ids := rapid.SliceOfNDistinct(region, 1, 9, rapid.ID).Draw(t, "validators")
+		slices.Sort(ids)
+		for _, id := range ids {
+			b.Validators = append(b.Validators, statement.SealedValidator{ID: statement.Region(id), Cosign: key.Draw(t, "cosign key"), Node: key.Draw(t, "node key")})
+		}
+		s.Body, s.Revision = b, 0
+	case statement.EvidenceReport:
+		s.Body, s.Revision = &statement.ReportEvidence{Culprit: statement.Region(region.Draw(t, "culprit")), Proof: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "proof")}, 0
 	}
 	return s
 }

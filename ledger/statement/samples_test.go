@@ -47,6 +47,10 @@ func samples() []sample {
 		Lookback: 14, Refuse: true, LegalRef: "Ordinance 7 §2"}
 	terms := statement.Terms{Region: "XB", Kinds: []statement.CodeKind{statement.Vaccination, statement.Test},
 		From: june, Until: july, Reason: "agreement of May"}
+	validators := []statement.SealedValidator{
+		{ID: "XA", Cosign: public(testKey("XA/cosign")), Node: public(testKey("XA/node"))},
+		{ID: "XB", Cosign: public(testKey("XB/cosign")), Node: public(testKey("XB/node"))},
+	}
 	return []sample{
 		of("issuer-key.register", 1, &statement.RegisterKey{PublicKey: []byte("a public key in DER"), KeyID: []byte("8 bytes!"),
 			Certificate: []byte("a certificate in DER"), Kinds: []statement.CodeKind{statement.Recovery}, ValidFrom: june, ValidUntil: july}),
@@ -66,6 +70,10 @@ func samples() []sample {
 		of("recognition.suspend", 1<<32, &statement.Suspend{Region: "XB", Kinds: []statement.CodeKind{statement.Health, statement.Itinerary},
 			From: june, Until: july, Reason: "reading « errors »"}),
 		of("recognition.withdraw", 1<<64-1, &statement.Withdraw{Region: "XB", Reason: "ended"}),
+		of("seal", 0, &statement.SealState{Size: 1_000_000, At: june, Records: sha256.Sum256([]byte("records")), Revoked: sha256.Sum256([]byte("revoked")),
+			Validators: validators}),
+		of("seal-least", 0, &statement.SealState{Size: 1, At: june, Validators: validators[:1]}),
+		of("evidence", 0, &statement.ReportEvidence{Culprit: "XB", Proof: []byte("a proof of evidence")}),
 	}
 }
 

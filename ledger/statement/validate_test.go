@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ func TestBounds(t *testing.T) {
 	bytesOf := func(n int) []byte { return make([]byte, n) }
 	batch := statement.NewBatch(statement.HashUCI, attachment, july, "r")
 	risk := statement.RiskLevel{Area: "XB", Scheme: "default", Level: "high", From: june}
+	seal := statement.SealState{Size: 1, At: 1, Validators: sealed(1)}
 	type body = statement.Body
 	for _, c := range []struct {
 		name      string
@@ -56,6 +58,18 @@ func TestBounds(t *testing.T) {
 		{"terminal control", &statement.Withdraw{Region: "XB", Reason: "résumé"}, &statement.Withdraw{Region: "XB", Reason: "\x1b[2J"}},
 		{"C1 control", &statement.Withdraw{Region: "XB", Reason: "\u00a0"}, &statement.Withdraw{Region: "XB", Reason: "\u009b2J"}},
 		{"text turned round", &statement.Withdraw{Region: "XB", Reason: "בטל"}, &statement.Withdraw{Region: "XB", Reason: "\u202edetnarg"}},
+		{"size of a seal", sealWith(seal, func(b *statement.SealState) { b.Size = statement.MaxLogSize }), sealWith(seal, func(b *statement.SealState) { b.Size = statement.MaxLogSize + 1 })},
+		{"seal of the founding", sealWith(seal, func(b *statement.SealState) { b.Size = 0 }), sealWith(seal, func(b *statement.SealState) { b.Validators = nil })},
+		{"time of a seal", &seal, sealWith(seal, func(b *statement.SealState) { b.At = 0 })},
+		{"validators", sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(statement.MaxValidators) }), sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(statement.MaxValidators + 1) })},
+		{"validators in order", sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(3) }), sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(3); slices.Reverse(b.Validators) })},
+		{"validators once", sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(2) }), sealWith(seal, func(b *statement.SealState) { b.Validators = append(sealed(2), sealed(2)[1]) })},
+		{"id of a validator", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].ID = "UK" })},
+		{"cosign key", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].Cosign = bytesOf(31) })},
+		{"node key", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].Node = nil })},
+		{"proof", &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(statement.MaxEvidence)}, &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(statement.MaxEvidence + 1)}},
+		{"no proof", &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(1)}, &statement.ReportEvidence{Culprit: "XB"}},
+		{"culprit", &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(1)}, &statement.ReportEvidence{Culprit: "UK", Proof: bytesOf(1)}},
 		{"text that is not UTF-8", &statement.Withdraw{Region: "XB", Reason: "r"}, &statement.Withdraw{Region: "XB", Reason: "\xff"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,6 +87,20 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sealed gives n validators with the longest ids there are.
+func sealed(n int) (out []statement.SealedValidator) {
+	for i := range n {
+		id := statement.Region(fmt.Sprintf("XAA-ABCDEFGHIJKL-ABCDEFGHIJ-%04d", i))
+		out = append(out, statement.SealedValidator{ID: id, Cosign: make([]byte, 32), Node: make([]byte, 32)})
+	}
+	return out
+}
+
+func sealWith(b statement.SealState, change func(*statement.SealState)) *statement.SealState {
+	change(&b)
+	return &b
 }
 
 func with[T any](v T, change func(*T)) T {
@@ -112,6 +140,35 @@ func TestLargestFits(t *testing.T) {
 			Certificate: make([]byte, statement.MaxCertificate), Kinds: statement.CodeKinds, ValidFrom: 1, ValidUntil: statement.MaxTime}}, keyXA)
 	if n := len(v.Raw()); n > statement.MaxSize/4 {
 		t.Errorf("a statement of %d bytes", n)
+	}
+}
+
+// The seal of the largest network that can be founded is a statement.
+func TestLargestSealFits(t *testing.T) {
+	validators := sealed(statement.MaxValidators)
+	for _, v := range validators {
+		if len(v.ID) != statement.MaxRegion {
+			t.Fatalf("id %s has %d bytes: not the longest", v.ID, len(v.ID))
+		}
+	}
+	v := sign(t, statement.Statement{Issuer: validators[0].ID, Network: network, IssuedAt: statement.MaxTime,
+		Body: &statement.SealState{Size: statement.MaxLogSize, At: statement.MaxTime, Validators: validators}}, keyXA)
+	t.Logf("%d bytes of %d", len(v.Raw()), statement.MaxSize)
+}
+
+// The kinds that nodes make are apart from those that people sign, and have neither revision nor attachment.
+func TestByNode(t *testing.T) {
+	var of []statement.Kind
+	for _, k := range statement.Kinds() {
+		if k.ByNode() {
+			of = append(of, k)
+			if k.HasRevision() || k.HasAttachment() {
+				t.Errorf("%s: revision %v, attachment %v; want neither", k, k.HasRevision(), k.HasAttachment())
+			}
+		}
+	}
+	if want := []statement.Kind{statement.Seal, statement.EvidenceReport}; !slices.Equal(of, want) {
+		t.Errorf("nodes make %v, want %v", of, want)
 	}
 }
 

@@ -108,8 +108,9 @@ type payload struct {
 	Body     cbor.RawMessage `cbor:"6,keyasint"`
 }
 
-// codec bounds what a statement may hold; the largest body has eight fields.
-var codec = canonical.New(8, 64, 32)
+// codec bounds what a statement may hold; the longest list is a seal's, the
+// largest body has eight fields.
+var codec = canonical.New(8, MaxValidators, 32)
 
 // decodeExactly decodes one CBOR item that must be the canonical encoding of what it says (S1).
 func decodeExactly(what string, data []byte, into any) error {

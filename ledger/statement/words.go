@@ -39,6 +39,10 @@ func (s *Statement) Words() string {
 		return fmt.Sprintf("%s suspends its recognition of codes of %s for %s%s%s", by, b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), because(b.Reason))
 	case *Withdraw:
 		return fmt.Sprintf("%s withdraws its recognition of codes of %s%s", by, b.Region, because(b.Reason))
+	case *SealState:
+		return fmt.Sprintf("the node of %s seals %s", by, b.words())
+	case *ReportEvidence:
+		return fmt.Sprintf("the node of %s reports that %s vouched for what cannot both be true, with a proof of %d bytes", by, b.Culprit, len(b.Proof))
 	}
 	return fmt.Sprintf("%s says a %s", by, s.Kind())
 }

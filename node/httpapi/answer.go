@@ -21,7 +21,9 @@ func fail(w http.ResponseWriter, f *client.Failure) {
 	if f.Status() == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	w.Header().Del("ETag") // of what was asked for, which this is not
+	for _, name := range []string{"ETag", "Content-Disposition"} { // of what was asked for, which this is not
+		w.Header().Del(name)
+	}
 	w.WriteHeader(f.Status())
 	// The client may be gone by now; there is nobody else to tell.
 	_ = json.NewEncoder(w).Encode(map[string]*client.Failure{"error": f})

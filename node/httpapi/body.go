@@ -103,6 +103,21 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 	case *statement.Withdraw:
 		set("region", b.Region)
 		set("reason", b.Reason)
+	case *statement.SealState:
+		m["size"] = b.Size
+		set("at", b.At)
+		set("records", hex.EncodeToString(b.Records[:]))
+		set("revoked", hex.EncodeToString(b.Revoked[:]))
+		validators := make([]map[string]string, len(b.Validators))
+		for i, v := range b.Validators {
+			validators[i] = map[string]string{
+				"id": string(v.ID), "cosign": base64.StdEncoding.EncodeToString(v.Cosign), "node": base64.StdEncoding.EncodeToString(v.Node),
+			}
+		}
+		m["validators"] = validators
+	case *statement.ReportEvidence:
+		set("culprit", b.Culprit)
+		set("proof", b.Proof)
 	default:
 		return nil, fmt.Errorf("no names for the body of a %s", b.Kind())
 	}

@@ -157,10 +157,13 @@ func TestState(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
+	submit(t, "final", network.Sign(t, region, 1, risk("XA-STATUS")), nil).into(t, http.StatusOK, new(client.Submitted))
 	var s client.Status
 	get(t, "/v1/status").into(t, http.StatusOK, &s)
 	if s.Network != network.Doc.ID().String() || s.Region != region || s.Role != "validator" || s.RaftRole != "leader" || s.Leader != region ||
-		!s.Quorum || s.Since != nil || s.Log.Origin != network.Doc.Network || !strings.HasPrefix(s.Log.VKey, network.Doc.Network+"+") || s.AgeMillis < 0 || s.AgeMillis > 10_000 || s.Final.Note == "" {
+		!s.Quorum || s.Since != nil || s.Log.Origin != network.Doc.Network || !strings.HasPrefix(s.Log.VKey, network.Doc.Network+"+") || s.AgeMillis < 0 || s.AgeMillis > 20_000 ||
+		s.Final.Size == 0 || s.Final.Size > s.Size || len(s.Final.Root) != 64 || fmt.Sprint(s.Final.Cosigners) != "[XA]" || s.Final.Quorum != 1 || s.Final.AgeMillis < 0 ||
+		!s.Vouching || s.Problems == nil || len(s.Problems) != 0 || s.CatchingUp != nil || s.Evidence == nil || len(s.Evidence) != 0 {
 		t.Errorf("status: %+v", s)
 	}
 	var p client.Peers

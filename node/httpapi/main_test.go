@@ -9,7 +9,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,10 +66,17 @@ type answer struct {
 	body   []byte
 }
 
-// ask sends one request. headers are pairs.
+// ask sends one request to the shared node. headers are pairs.
 func ask(t testing.TB, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, network.URL(region)+path, body)
+	return askAt(t, network.URL(region), method, path, body, headers...)
+}
+
+// askAt sends one request to the node at a URL, and holds the answer's status
+// against openapi.json.
+func askAt(t testing.TB, base, method, path string, body io.Reader, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, base+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +92,54 @@ func ask(t testing.TB, method, path string, body io.Reader, headers ...string) a
 	if err != nil {
 		t.Fatal(err)
 	}
+	documented(t, method, req.URL.Path, resp.StatusCode)
 	return answer{resp.StatusCode, resp.Header, b}
 }
+
+// paths is what openapi.json says of each: the statuses of each method.
+var paths = sync.OnceValue(func() map[string]map[string]struct {
+	Responses map[string]any `json:"responses"`
+} {
+	raw, err := os.ReadFile("openapi.json")
+	var d struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]any `json:"responses"`
+		} `json:"paths"`
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &d)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return d.Paths
+})
+
+// documented holds the status of an answer against openapi.json, for the paths that are there.
+func documented(t testing.TB, method, path string, status int) {
+	t.Helper()
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for known, operations := range paths() {
+		o, is := operations[strings.ToLower(method)]
+		if !is || !pathOf(known).MatchString(path) {
+			continue
+		}
+		if o.Responses[strconv.Itoa(status)] == nil {
+			t.Errorf("%s %s is answered %d, which openapi.json does not tell of", method, known, status)
+		}
+		return
+	}
+}
+
+// pathOf matches what a path of openapi.json stands for.
+func pathOf(known string) *regexp.Regexp {
+	p := strings.ReplaceAll(regexp.QuoteMeta(known), `\{path\}`, ".+")
+	return regexp.MustCompile("^" + variable.ReplaceAllString(p, "[^/]+") + "$")
+}
+
+var variable = regexp.MustCompile(`\\\{[a-z]+\\\}`)
 
 func get(t testing.TB, path string, headers ...string) answer {
 	t.Helper()
@@ -135,13 +191,14 @@ func said(t testing.TB, revision uint64, body statement.Body, attachment []byte)
 	t.Helper()
 	var s client.Submitted
 	submit(t, "ordered", network.Sign(t, region, revision, body), attachment).into(t, http.StatusOK, &s)
-	if s.Index == nil || s.State != client.Ordered {
+	if s.Index == nil || s.State != client.Ordered && s.State != client.Final {
 		t.Fatalf("submitted: %+v", s)
 	}
 	return *s.Index
 }
 
-// registered registers the certificate of a code, unless it is there already.
+// registered registers the certificate of a code, unless it is there already,
+// and waits until it is final: then it counts.
 func registered(t testing.TB, name string) codes.Code {
 	t.Helper()
 	c, err := codes.Get(name)
@@ -153,7 +210,7 @@ func registered(t testing.TB, name string) codes.Code {
 		t.Fatal(err)
 	}
 	kid := hc1.KeyID(c.Certificate)
-	a := submit(t, "ordered", network.Sign(t, region, 1, &statement.RegisterKey{
+	a := submit(t, "final", network.Sign(t, region, 1, &statement.RegisterKey{
 		PublicKey: cert.RawSubjectPublicKeyInfo, KeyID: kid[:], Certificate: c.Certificate, ValidUntil: statement.TimeOf(cert.NotAfter),
 	}), nil)
 	if a.status != http.StatusOK && a.status != http.StatusConflict {
@@ -183,7 +240,7 @@ func check(t testing.TB, q client.Check) client.CheckAnswer {
 	t.Helper()
 	var c client.CheckAnswer
 	postCheck(t, q).into(t, http.StatusOK, &c)
-	if c.AsOf.Root == "" || c.AsOf.AgeMillis < 0 || c.AsOf.Cosigners == nil {
+	if len(c.AsOf.Root) != 64 || c.AsOf.Cosigners == nil || c.AsOf.FinalSize > c.AsOf.Size || (c.AsOf.FinalSize > 0) != (c.AsOf.AgeMillis >= 0) {
 		t.Errorf("the answer says of itself: %+v", c.AsOf)
 	}
 	return c

@@ -41,7 +41,12 @@ func newMetrics(r *prometheus.Registry, n Node) *metrics {
 		value      func(client.Status) float64
 	}{
 		{"concordat_ledger_size", "Statements in this node's ledger.", func(s client.Status) float64 { return float64(s.Size) }},
-		{"concordat_knowledge_age_seconds", "How long ago this node last knew that it was up to date; +Inf where that is not known.", age},
+		{"concordat_final_size", "Statements under the newest certified checkpoint.", func(s client.Status) float64 { return float64(s.Final.Size) }},
+		{"concordat_cosigners", "Validators that co-signed the newest certified checkpoint.", func(s client.Status) float64 { return float64(len(s.Final.Cosigners)) }},
+		{"concordat_vouching", "1 while this node co-signs.", func(s client.Status) float64 { return one(s.Vouching) }},
+		{"concordat_problems", "What is wrong at this node; /v1/status says what.", func(s client.Status) float64 { return float64(len(s.Problems)) }},
+		{"concordat_culprits", "Validators proved to have signed two histories.", func(s client.Status) float64 { return float64(len(s.Evidence)) }},
+		{"concordat_knowledge_age_seconds", "How long ago a quorum last vouched for what this node has; +Inf where that is not known.", age},
 		{"concordat_leader", "1 where this node leads.", func(s client.Status) float64 { return one(s.RaftRole == "leader") }},
 		{"concordat_quorum", "1 while this node can get statements ordered, as far as it knows.", func(s client.Status) float64 { return one(s.Quorum) }},
 		{"concordat_raft_term", "Raft's term.", func(s client.Status) float64 { return float64(s.Term) }},

@@ -46,7 +46,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	a := &api{log: slog.New(slog.DiscardHandler), metrics: newMetrics(prometheus.NewRegistry(), nil)}
 	served := []string{"GET /metrics"}
 	for pattern := range a.routes() {
-		served = append(served, pattern)
+		served = append(served, strings.ReplaceAll(pattern, "...}", "}"))
 	}
 	var documented []string
 	for path, operations := range d.Paths {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -29,8 +30,20 @@ type Node interface {
 	AsOf(*ledger.View) client.AsOf
 	// Status is the node at a glance.
 	Status() client.Status
-	// Await returns once the ledger has more than size statements.
-	Await(ctx context.Context, size uint64) error
+	// Await returns once the ledger has more than size statements, or more than
+	// final of them are final.
+	Await(ctx context.Context, size, final uint64) error
+	// FinalSize is how many statements are final.
+	FinalSize() uint64
+	// Receipt proves the statement at index to a stranger who has the genesis: a
+	// C2SP tlog-proof, or, as cose, an RFC 9942 receipt. Failures: NotFound, NotFinal.
+	Receipt(index uint64, cose bool) ([]byte, error)
+	// Bundle writes the state at the newest certified seal, or what changed in it
+	// after since. Before the first byte it calls begin with the seal's size, and
+	// when a quorum last vouched for that. Failures: NotFound before the first seal.
+	Bundle(w io.Writer, since uint64, begin func(size uint64, vouched time.Time) (goOn bool)) error
+	// Evidence lists who is proved to have signed two histories.
+	Evidence(*ledger.View) ([]client.Culprit, error)
 	// Ready is nil when the node can answer from a state it knows to be current.
 	Ready() error
 	// Healthy is nil while the process does its work.
@@ -56,6 +69,8 @@ type Config struct {
 	Events     int                  // event streams open at once
 	CheckBytes int64                // bound of a check's body
 	Stop       context.Context      // ends when the node stops, and streams with it; nil: never
+	Log        http.Handler         // the transparency log: /checkpoint and /tile/…
+	Witness    http.Handler         // POST /add-checkpoint
 }
 
 // api is one API over one node.
@@ -67,8 +82,11 @@ type api struct {
 	submits gate
 	bodies  scale
 	events  gate
+	bundles gate
 	stop    context.Context
 	maxBody int64
+	tiles   http.Handler
+	witness http.Handler
 }
 
 // DefaultCheckBytes bounds the body of a check: sixteen of the largest codes and an itinerary.
@@ -85,6 +103,7 @@ func New(n Node, c Config) http.Handler {
 	a := &api{
 		node: n, log: c.Logger, metrics: newMetrics(c.Registry, n), maxBody: c.CheckBytes,
 		checks: newGate(c.Checks), submits: newGate(c.Submits), bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
+		bundles: newGate(maxBundles), tiles: c.Log, witness: c.Witness,
 	}
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {
@@ -101,22 +120,29 @@ type handler func(http.ResponseWriter, *http.Request) error
 // routes is the whole API. A test holds it against openapi.json.
 func (a *api) routes() map[string]handler {
 	return map[string]handler{
-		"POST /v1/check":             a.check,
-		"POST /v1/statements":        a.submit,
-		"GET /v1/statements":         a.statements,
-		"GET /v1/statements/{ref}":   a.statement,
-		"GET /v1/authorities":        a.authorities,
-		"GET /v1/issuers":            a.issuers,
-		"GET /v1/revocations/{hash}": a.revocations,
-		"GET /v1/risk-areas":         a.riskAreas,
-		"GET /v1/recognitions":       a.recognitions,
-		"GET /v1/revisions":          a.revision,
-		"GET /v1/status":             a.status,
-		"GET /v1/peers":              a.peers,
-		"GET /v1/events":             a.stream,
-		"GET /healthz":               a.healthz,
-		"GET /readyz":                a.readyz,
-		"GET /openapi.json":          a.openapi,
+		"POST /v1/check":                   a.check,
+		"POST /v1/statements":              a.submit,
+		"GET /v1/statements":               a.statements,
+		"GET /v1/statements/{ref}":         a.statement,
+		"GET /v1/authorities":              a.authorities,
+		"GET /v1/issuers":                  a.issuers,
+		"GET /v1/revocations/{hash}":       a.revocations,
+		"GET /v1/risk-areas":               a.riskAreas,
+		"GET /v1/recognitions":             a.recognitions,
+		"GET /v1/revisions":                a.revision,
+		"GET /v1/status":                   a.status,
+		"GET /v1/peers":                    a.peers,
+		"GET /v1/evidence":                 a.evidence,
+		"GET /v1/bundle":                   a.bundle,
+		"GET /v1/statements/{ref}/receipt": a.receipt,
+		"GET /checkpoint":                  a.transparency,
+		"GET /attachment/{digest}":         a.transparency,
+		"GET /tile/{path...}":              a.transparency,
+		"POST /add-checkpoint":             a.addCheckpoint,
+		"GET /v1/events":                   a.stream,
+		"GET /healthz":                     a.healthz,
+		"GET /readyz":                      a.readyz,
+		"GET /openapi.json":                a.openapi,
 	}
 }
 

@@ -35,7 +35,7 @@ func (a *api) statements(w http.ResponseWriter, r *http.Request) error {
 		}
 		out := client.Statements{Statements: make([]client.Statement, 0, len(entries)), AsOf: a.node.AsOf(v)}
 		for _, e := range entries {
-			s, err := present(e, false)
+			s, err := present(e, false, out.AsOf.FinalSize)
 			if err != nil {
 				return nil, err
 			}
@@ -153,7 +153,7 @@ func (a *api) ordered(w http.ResponseWriter, r *http.Request, find func(*ledger.
 	if err != nil {
 		return err
 	}
-	s, err := present(e, true)
+	s, err := present(e, true, a.node.FinalSize())
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (a *api) pending(w http.ResponseWriter, r *http.Request, p Pending) error {
 		w.Header().Set("Cache-Control", "no-store")
 		return cose(w, r, p.Statement)
 	}
-	s, err := present(ledger.Entry{Unverified: p.Statement}, true)
+	s, err := present(ledger.Entry{Unverified: p.Statement}, true, 0)
 	if err != nil {
 		return err
 	}
@@ -210,27 +210,8 @@ func cose(w http.ResponseWriter, r *http.Request, u *statement.Unverified) error
 	return err
 }
 
-// events gives what the event stream sends from index next on: at most a page.
-func (a *api) eventPage(next uint64) ([]client.Event, error) {
-	v := a.node.View()
-	defer closeView(a, v)
-	entries, err := v.Statements(ledger.Filter{From: next, Limit: eventPage})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]client.Event, len(entries))
-	for i, e := range entries {
-		s, err := present(e, false)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = client.Event{State: client.Ordered, Statement: s, AsOf: a.node.AsOf(v)}
-	}
-	return out, nil
-}
-
-// present says a statement in words.
-func present(e ledger.Entry, whole bool) (client.Statement, error) {
+// present says a statement in words, of a ledger of which finalSize statements are final.
+func present(e ledger.Entry, whole bool, finalSize uint64) (client.Statement, error) {
 	s := e.Statement()
 	body, err := bodyJSON(s.Body)
 	if err != nil {
@@ -240,6 +221,9 @@ func present(e ledger.Entry, whole bool) (client.Statement, error) {
 		Index: e.Index, Hash: e.Hash().String(), Kind: string(s.Kind()), Authority: string(s.Issuer),
 		Subject: s.Subject(), Revision: s.Revision, IssuedAt: timeOrNil(s.IssuedAt), Words: s.Words(),
 		Body: body, State: client.Ordered,
+	}
+	if e.Index < finalSize {
+		out.State = client.Final
 	}
 	if whole {
 		out.Raw = e.Raw()

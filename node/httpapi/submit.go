@@ -45,8 +45,8 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	status := http.StatusOK
-	if answer.State == client.Accepted {
-		status = http.StatusAccepted
+	if answer.State == client.Accepted || wait == client.Final && answer.State != client.Final {
+		status = http.StatusAccepted // there is more to come of it
 	}
 	return reply(w, status, answer)
 }

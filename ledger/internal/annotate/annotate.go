@@ -110,11 +110,19 @@ func (w *writer) item(b []byte, path string, depth int, before string) ([]byte, 
 		w.line(depth, first, fmt.Sprintf("%smap(%d)", about, n))
 		for range n {
 			m, key, size, err := head(rest)
-			if err != nil || m != 0 {
-				return nil, fmt.Errorf("at %q: want keys that are numbers: %w", path, err)
+			if err != nil {
+				return nil, fmt.Errorf("at %q: %w", path, err)
 			}
-			at := fmt.Sprintf("%s/%d", path, key)
-			w.line(depth+1, rest[:size], fmt.Sprintf("key %d", key))
+			name := fmt.Sprint(key)
+			switch m {
+			case 0:
+			case 1: // as COSE has them
+				name = fmt.Sprintf("-%d", key+1)
+			default:
+				return nil, fmt.Errorf("at %q: want keys that are numbers", path)
+			}
+			at := path + "/" + name
+			w.line(depth+1, rest[:size], "key "+name)
 			if rest, err = w.item(rest[size:], at, depth+2, ""); err != nil {
 				return nil, err
 			}

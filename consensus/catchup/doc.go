@@ -1,0 +1,36 @@
+// Package catchup brings a ledger that is behind, new or wiped up to a
+// certified checkpoint, with what it fetches from any peers, and serves peers
+// that do the same.
+//
+// It promises that nothing fetched reaches the ledger unless a certified
+// checkpoint vouches for it, whatever peers send, leave out or delay; that work
+// is never lost, because a block once grafted stays and the next Run goes on
+// from there; that who lies is named and left alone for a while, and the others
+// go on; and that the memory it takes does not depend on what peers send.
+//
+// It expects that nobody else writes to the ledger while Run runs (Raft is not
+// open), that the node says when a call is over, and that at most a third of
+// the validators are dishonest, less one, as everywhere. It knows neither Raft
+// nor libp2p: calls go through the two methods of Net.
+//
+// What vouches for what:
+//
+//   - the size and the root: a quorum's co-signatures (package checkpoint);
+//   - every statement: its leaf hash, in tiles that lead to that root;
+//   - an attachment: its digest, in the statement;
+//   - what the root does not cover, namely where in Raft's order a block stood
+//     and the header that its proposer signed: more than a third of the
+//     validators that show the same, so one honest one among them.
+//
+// Invariants, cited in code and tests:
+//
+//	C1  Before a statement is kept its hash has been compared with a leaf of the
+//	    certified tree, and the ledger's own tree was found to be its beginning.
+//	C2  Block records are kept when n-quorum+1 validators show the same bytes.
+//	C3  A peer is blamed only for what no honest node does. Being slow, busy,
+//	    behind or gone is none of it.
+//	C4  What is fetched and not yet grafted is bounded by Config.Memory, and one
+//	    call's answer by MaxAnswer for each call in progress.
+//	C5  A ledger that is of another history is never touched (ErrOtherHistory).
+//	C6  Run ends with its context, and nothing that it started outlives it.
+package catchup

@@ -1,0 +1,149 @@
+package certify
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"concordat/ledger"
+	"concordat/ledger/checkpoint"
+)
+
+// signLoop co-signs what a quorum echoes. It alone uses the signer, and may
+// wait for its disk.
+func (c *Certifier) signLoop() {
+	if c.signer == nil {
+		return
+	}
+	for {
+		if err := c.signStep(time.Now()); err != nil {
+			c.mu.Lock()
+			c.signError = err
+			c.signed = c.signer.last
+			c.notifyLocked()
+			c.mu.Unlock()
+			c.log.Error("nothing was signed", "err", err)
+			if !pause(c.ctx, backoffMost) {
+				return
+			}
+			continue
+		}
+		t := time.NewTimer(time.Second)
+		select {
+		case <-c.wakeSign:
+		case <-t.C:
+		case <-c.ctx.Done():
+			t.Stop()
+			return
+		}
+		t.Stop()
+	}
+}
+
+// signStep signs at most once.
+func (c *Certifier) signStep(now time.Time) error {
+	may := c.cfg.May()
+	c.mu.Lock()
+	stray, strayTime := c.stray, c.strayTime
+	m, found := c.targetLocked(now)
+	blocked := len(c.blockedLocked(may)) > 0
+	c.mu.Unlock()
+
+	if last := c.signer.last; stray.size > last.size || stray == last.mark && strayTime > last.time {
+		s, err := c.signer.raise(stray, strayTime)
+		if err != nil {
+			return err
+		}
+		c.log.Warn("the signer's file did not know what this validator has signed, and knows it now", "size", stray.size)
+		c.mu.Lock()
+		c.signed = s
+		c.mu.Unlock()
+		return nil
+	}
+	if fits, err := c.signedFits(); err != nil {
+		c.breaks(err)
+		return nil
+	} else if !found || blocked || !fits {
+		return nil
+	}
+	// F3: from the tree itself, once more.
+	err := c.newest(func(v *ledger.View) error {
+		root, err := v.RootAt(m.size)
+		if err == nil && root != m.root {
+			err = fmt.Errorf("%w: this ledger's root at size %d is %x, a moment ago it was %x", ledger.ErrCorrupt, m.size, root, m.root)
+		}
+		return err
+	})
+	if err != nil {
+		c.breaks(err)
+		return nil
+	}
+	s, err := c.signer.sign(m, c.cfg.Now())
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.signError != nil {
+		c.signError = nil
+		c.notifyLocked()
+	}
+	c.signed, c.signedAt = s, now
+	rec := c.recordLocked(c.cfg.Self)
+	at := time.Unix(s.time, 0).UTC()
+	rec.add(signedLine{m, s.lines[0], kindCosign, at, ours})
+	rec.add(signedLine{m, s.lines[1], kindLog, time.Time{}, ours})
+	for _, p := range c.peers {
+		c.queueOwnLocked(p, now)
+	}
+	c.wakeJudge.wake()
+	return nil
+}
+
+// signedFits reports that what was signed last is in this ledger, or beyond it.
+// A ledger that was replaced with another history's is never signed.
+func (c *Certifier) signedFits() (bool, error) {
+	last := c.signer.last.mark
+	if last.size == 0 {
+		return true, nil
+	}
+	stands, err := c.stands(last)
+	return stands == ours, err // one that is beyond it is not signed below: allows
+}
+
+// targetLocked gives the greatest size that a quorum echoes and that may be signed.
+func (c *Certifier) targetLocked(now time.Time) (mark, bool) {
+	for _, own := range slices.Backward(c.mine) {
+		var since time.Time
+		if own.mark == c.signed.mark && len(c.signed.lines) > 0 {
+			// Signing the same again says that it is still so. That takes echoes
+			// made since.
+			if now.Sub(c.signedAt) < c.cfg.RefreshEvery/2 {
+				continue
+			}
+			since = c.signedAt
+		}
+		if own.size < c.finalSizeLocked() || c.signed.allows(own.mark) != nil || !own.at.After(since) {
+			continue
+		}
+		echoed := 1
+		for _, p := range c.othersLocked() {
+			if e, ok := p.echoOf(own.mark); ok && e.at.After(since) {
+				echoed++
+			}
+		}
+		if echoed >= c.vs.Quorum() {
+			return own.mark, true
+		}
+	}
+	return mark{}, false
+}
+
+// queueOwnLocked has a peer told what we signed last.
+func (c *Certifier) queueOwnLocked(p *peer, now time.Time) {
+	if len(c.signed.lines) == 0 {
+		return
+	}
+	p.own, p.ownAt = c.signed.lines[0], now
+	p.queuePush(checkpoint.Assemble(c.checkpoint(c.signed.mark), c.signed.lines).Bytes())
+}

@@ -1,0 +1,349 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"concordat/client"
+	"concordat/consensus"
+	"concordat/consensus/catchup"
+	"concordat/ledger"
+	"concordat/ledger/block"
+	"concordat/ledger/genesis"
+	"concordat/p2p"
+)
+
+// clockSlack is how far ahead of this node's clock a block's time may be.
+const clockSlack = 10 * time.Minute
+
+// start opens Raft, or begins to catch up where this node lacks what Raft needs.
+// From then on one goroutine does either until the node stops.
+func (o *ordering) start() error {
+	err := o.foundable()
+	if err == nil {
+		err = o.open()
+	}
+	gap, missing := missingOf(err)
+	if err != nil && !missing {
+		return err
+	}
+	if missing {
+		o.leave(gap.why)
+	}
+	o.running.Go(func() { o.run(o.n.stop, gap) })
+	return nil
+}
+
+// foundable is consensus.ErrNotFounded where this node was told to found a
+// network that runs already: it is late, or has lost its disk and its marker, and
+// a node that begins anew has forgotten what it voted.
+func (o *ordering) foundable() error {
+	n := o.n
+	if !n.cfg.Found || n.ledger.Head().Size > 0 || exists(n.marker()) || exists(filepath.Join(n.raftDir(), "raft.db")) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(n.stop, foundingLook)
+	defer cancel()
+	for _, m := range (peers{n.host}).Members() {
+		if n.host.AwaitConnected(ctx, m) != nil {
+			break // nobody is in a hurry to found a network
+		}
+	}
+	cfg := o.catchupConfig()
+	cfg.CallTimeout = foundingLook
+	there, err := catchup.Look(n.stop, cfg)
+	if err != nil {
+		return err
+	}
+	if there.Certified == nil || there.Certified.Checkpoint().Size == 0 {
+		return nil
+	}
+	n.log.Warn("told to found a network that runs already: joining it instead", "size", there.Certified.Checkpoint().Size)
+	return fmt.Errorf("%w: the network runs already", consensus.ErrNotFounded)
+}
+
+// foundingLook is how long a node that is to found a network looks for the others.
+const foundingLook = time.Second
+
+// marker is the file beside the keys that says that this authority's node has run.
+func (n *Node) marker() string { return filepath.Join(n.cfg.Dir, "founded") }
+
+func (n *Node) raftDir() string { return filepath.Join(n.cfg.Dir, "data", "raft") }
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// gap is what a node lacks to take part.
+type gap struct {
+	why    string // for people
+	rejoin bool   // its votes are lost too
+}
+
+// missingOf reports whether catching up helps against an error of opening Raft.
+func missingOf(err error) (*gap, bool) {
+	switch {
+	case errors.Is(err, consensus.ErrNotFounded):
+		return &gap{"it has no data, and founds no network", true}, true
+	case errors.Is(err, consensus.ErrStateLost):
+		return &gap{"what it had voted is lost", true}, true
+	case errors.Is(err, consensus.ErrLedgerAhead):
+		return &gap{"the order's log is older than the ledger: an older copy, or a lost disk", true}, true
+	case errors.Is(err, consensus.ErrGap):
+		return &gap{"the ledger ends before the order's log begins", false}, true
+	}
+	return nil, false
+}
+
+// run keeps this node in the order.
+func (o *ordering) run(ctx context.Context, g *gap) {
+	for ctx.Err() == nil {
+		if g == nil {
+			if g = o.stay(ctx); g == nil {
+				return
+			}
+		}
+		err := o.catchUp(ctx, g)
+		var again bool
+		switch {
+		case err == nil:
+			g = nil
+			continue
+		case ctx.Err() != nil:
+			return
+		}
+		if g, again = missingOf(err); !again {
+			o.n.fail(fmt.Errorf("catching up: %w", err))
+			return
+		}
+		if sleep(ctx, time.Second) != nil {
+			return
+		}
+	}
+}
+
+// stay is there while this node takes part, and returns what it lacks when it
+// cannot go on; nil when the node stops or has failed.
+func (o *ordering) stay(ctx context.Context) *gap {
+	c := o.current.Load()
+	for {
+		select {
+		case err, open := <-c.Fault():
+			if open && err != nil {
+				o.n.fail(err)
+			}
+			return nil
+		case <-c.Behind():
+			// A leader says that its log begins after ours ends. Whether that is so,
+			// the others' certified checkpoints tell: a leader must not be able to
+			// keep this node busy by saying it.
+			if o.n.certifier.Status().KnownAhead == 0 {
+				o.n.log.Warn("the leader says that this node is behind, and nothing is certified that it has not", "size", o.n.ledger.Head().Size)
+				continue
+			}
+			o.leave("it stood still for so long that the others' log begins after its own ends")
+			if err := c.Close(); err != nil {
+				o.n.log.Warn("closing the order's log", "err", err)
+			}
+			return &gap{o.away.Load().why, false}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// catchUp fetches what this node lacks, and opens Raft where that ends.
+func (o *ordering) catchUp(ctx context.Context, g *gap) error {
+	a := o.away.Load()
+	if a == nil {
+		a = o.leave(g.why)
+	}
+	o.n.log.Warn("catching up with the others", "why", g.why, "size", o.n.ledger.Head().Size)
+	cfg := o.catchupConfig()
+	cfg.Progress = func(p catchup.Progress) {
+		a.progress.Store(&client.Progress{
+			Phase: string(p.Phase), Size: p.Size, Target: p.Target, Rate: p.Rate, Peers: asked(p.Peers), Waiting: p.Waiting, Started: stamp(a.since),
+		})
+	}
+	at, err := o.fetch(ctx, a, cfg, g.rejoin)
+	if err != nil {
+		return err
+	}
+	settings, err := o.settings()
+	if err != nil {
+		return err
+	}
+	if err := consensus.Adopt(settings, at, g.rejoin); err != nil {
+		return err
+	}
+	if err := o.open(); err != nil {
+		return err
+	}
+	o.n.log.Info("caught up with the others", "size", o.n.ledger.Head().Size, "took", time.Since(a.since).Round(time.Millisecond))
+	return nil
+}
+
+// fetch brings the ledger to a certified size, and gives the place of its last
+// block in the order. A ledger that is ahead of what is certified waits for the
+// others to certify what it has, unless its own log vouches for that.
+func (o *ordering) fetch(ctx context.Context, a *absence, cfg catchup.Config, rejoin bool) (ledger.Position, error) {
+	for {
+		result, err := catchup.Run(ctx, cfg)
+		if err != nil {
+			return ledger.Position{}, err
+		}
+		head := o.n.ledger.Head()
+		switch {
+		case result.Certified != nil && result.Size == head.Size:
+			return result.Position, o.n.ledger.Adopt(result.Position)
+		case !rejoin && head.Size > 0:
+			view := o.n.ledger.View()
+			defer o.n.release(view)
+			return view.PositionOf(head.Size)
+		}
+		p := *a.progress.Load()
+		p.Size, p.Waiting = head.Size, "the others to certify something; if this network is new, start each validator with --found"
+		if head.Size > 0 {
+			p.Waiting = fmt.Sprintf("the others to certify the %d statements that this node has", head.Size)
+		}
+		a.progress.Store(&p)
+		if err := sleep(ctx, time.Second); err != nil {
+			return ledger.Position{}, err
+		}
+	}
+}
+
+// asked counts the peers that are asked at the moment.
+func asked(peers []catchup.Peer) (n int) {
+	for _, p := range peers {
+		if p.Rests == "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (o *ordering) catchupConfig() catchup.Config {
+	return catchup.Config{
+		Ledger: o.n.ledger, Net: peers{o.n.host}, Origin: o.n.doc.Network, Logger: o.n.log,
+	}
+}
+
+// open opens Raft over a transport of its own.
+func (o *ordering) open() error {
+	c, err := o.settings()
+	if err != nil {
+		return err
+	}
+	founded, err := time.Parse(time.RFC3339, o.n.doc.Created)
+	if err != nil {
+		return fmt.Errorf("genesis: created: %w", err)
+	}
+	// Raft and its transport need one another: the transport asks for a term only
+	// once a message arrives, and then Raft is there or the message is refused.
+	var ready atomic.Pointer[consensus.Node]
+	c.Transport = o.n.host.Transport(p2p.RaftConfig{
+		Term: func() uint64 {
+			if c := ready.Load(); c != nil {
+				return c.Term()
+			}
+			return 0
+		},
+		Leader: func() (raft.ServerAddress, raft.ServerID) {
+			if c := ready.Load(); c != nil {
+				return c.Leader()
+			}
+			return "", ""
+		},
+		Behind: func() {
+			if c := ready.Load(); c != nil {
+				c.NoteBehind()
+			}
+		},
+		Entry:            plausible,
+		HeartbeatTimeout: o.profile.Heartbeat,
+		Founded:          founded,
+	})
+	node, err := consensus.Open(c)
+	if err != nil {
+		return err
+	}
+	ready.Store(node)
+	o.arrive(node)
+	return nil
+}
+
+// plausible refuses a block from the future. Its time ends what a seal leaves
+// out, and no later block may have an earlier one.
+func plausible(data []byte) error {
+	h, err := block.PeekHeader(data)
+	if err != nil {
+		return nil // what no clock makes right the ledger refuses, at every node alike
+	}
+	if ahead := time.Until(time.UnixMilli(h.Time)); ahead > clockSlack {
+		return fmt.Errorf("its time is %s ahead of this node's clock, at most %s; is a clock wrong?", ahead.Round(time.Second), clockSlack)
+	}
+	return nil
+}
+
+// settings are Raft's, but for the transport.
+func (o *ordering) settings() (consensus.Config, error) {
+	n := o.n
+	var voters []consensus.Server
+	for _, a := range n.doc.Authorities {
+		if a.Role != genesis.Validator {
+			continue
+		}
+		id, err := p2p.PeerID(a.Keys.Node.Public())
+		if err != nil {
+			return consensus.Config{}, fmt.Errorf("node key of %s: %w", a.ID, err)
+		}
+		voters = append(voters, consensus.Server{ID: string(a.ID), Address: id.String()})
+	}
+	return consensus.Config{
+		Self: n.self(), Network: n.network, Dir: n.raftDir(), Profile: o.profile,
+		Key: n.nodeKey, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
+		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
+		Certified: n.certifiedAt, KeepLogBytes: n.cfg.Storage.KeepLog, Seal: n.seal,
+		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, Diverged: n.diverged,
+	}, nil
+}
+
+// certifiedAt is the entry that brought the last block under the newest certified checkpoint.
+func (n *Node) certifiedAt() (ledger.Position, bool) {
+	c := n.ledger.Certified()
+	if c == nil || c.Checkpoint().Size == 0 {
+		return ledger.Position{}, false
+	}
+	view := n.ledger.View()
+	defer n.release(view)
+	pos, err := view.PositionOf(c.Checkpoint().Size)
+	if err != nil {
+		n.log.Warn("the certified checkpoint's place in the order cannot be read", "err", err)
+		return ledger.Position{}, false
+	}
+	return pos, true
+}
+
+// serveCatchup answers nodes that catch up, and those that lost their votes.
+func (n *Node) serveCatchup() {
+	server := catchup.NewServer(catchup.ServerConfig{Source: n.ledger, BytesPerSecond: int(n.cfg.Storage.ServeRate)})
+	for _, name := range catchup.Protocols() {
+		n.host.Handle(name, catchup.MaxRequest, func(ctx context.Context, from p2p.Member, request []byte) ([]byte, error) {
+			answer, err := server.Serve(ctx, name, from.Authority, request)
+			if errors.Is(err, catchup.ErrMalformed) {
+				return nil, &p2p.RemoteError{Code: client.Malformed, Message: err.Error()}
+			}
+			return answer, err
+		})
+	}
+	n.host.Handle(termProtocol, 64, n.serveTerm)
+}

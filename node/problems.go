@@ -1,0 +1,94 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"concordat/client"
+	"concordat/consensus"
+)
+
+// problems lists what is wrong at this node, for its operator: the worst first.
+// Those that keep it from vouching are why it does not co-sign.
+func (n *Node) problems() []client.Problem {
+	var out []client.Problem
+	add := func(name string, vouch bool, hint, format string, a ...any) {
+		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
+	}
+	if err := n.Healthy(); err != nil {
+		add("broken", true, "the node's log says which disk or file failed; mend it and start the node again, or let it catch up from the others with an empty data directory", "this node has failed: %v", err)
+	}
+	if a := n.order.away.Load(); a != nil {
+		p := a.progress.Load()
+		add("catching-up", true, "wait; it needs no help as long as other validators can be reached. If this network is new, start every validator with --found", "since %s this node catches up with the others: %s; %s", stamp(a.since), a.why, p.Phase)
+		return out
+	}
+	s := n.order.Status()
+	out = append(out, n.orderProblems(s)...)
+	if s.Diverged == "" && s.Leader != "" && !s.CaughtUp {
+		add("behind", true, "wait; if it lasts, look at the network and the disks of this node", "%d entries of the order are applied of %d", s.Applied, s.Commit)
+	}
+	return out
+}
+
+// orderProblems are those that Raft knows of.
+func (n *Node) orderProblems(s consensus.Status) (out []client.Problem) {
+	add := func(name string, vouch bool, hint, format string, a ...any) {
+		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
+	}
+	if s.Diverged != "" {
+		add("diverged", true, "stop this node, keep a copy of its data directory for the others to look at, and start it with an empty one: it fetches everything again", "since %s this node's ledger may not be what the others have: %s", stamp(s.DivergedSince), s.Diverged)
+	}
+	if !s.StalledSince.IsZero() {
+		add("disk-stalled", true, "look at the disk under data/raft: it is full, failing, or shared with something that floods it", "since %s a write to the order's log has not come back", stamp(s.StalledSince))
+	}
+	if !s.Quorum {
+		add("no-quorum", false, "bring back the nodes that are missing; nothing is lost meanwhile, checks are answered, and nothing can be ordered", "since %s this node reaches no majority of the validators", stamp(s.NoQuorumSince))
+	}
+	if s.Abstaining != "" {
+		add("abstaining", false, "wait; it ends by itself when the other validators have answered", "this node lost what it had voted and does not vote: %s", s.Abstaining)
+	}
+	return out
+}
+
+// allProblems adds what certification and outside witnesses know.
+func (n *Node) allProblems() []client.Problem {
+	out := n.problems()
+	if out == nil {
+		out = []client.Problem{}
+	}
+	c := n.certifier.Status()
+	add := func(name string, vouch bool, hint, format string, a ...any) {
+		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
+	}
+	if !c.Vouching && !anyVouch(out) {
+		add("not-vouching", true, "see the message; what was signed is in the file signer beside the keys, which must never be an older copy", "this node does not co-sign: %s", strings.Join(c.Why, "; "))
+	}
+	if !c.NotFinalSince.IsZero() && time.Since(c.NotFinalSince) > notFinalAfter {
+		add("not-final", false, "bring back the validators that are missing: more than two thirds must co-sign", "since %s nothing new is final: %s", stamp(c.NotFinalSince), n.notFinal())
+	}
+	if n.feeder != nil {
+		for _, w := range n.feeder.Status() {
+			if w.Err != nil {
+				add("witness", false, "ask the witness's operator; this network goes on without", "since %s the outside witness %s does not co-sign: %v", stamp(w.Since), w.Name, w.Err)
+			}
+		}
+	}
+	return out
+}
+
+// notFinalAfter is how long something may be ordered and not final before it is
+// called a problem: rounds over wide areas take their time.
+const notFinalAfter = 3 * time.Second
+
+func anyVouch(ps []client.Problem) bool {
+	for _, p := range ps {
+		if p.Vouch {
+			return true
+		}
+	}
+	return false
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
