@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"concordat/client"
+	"concordat/healthcode"
 	"concordat/healthcode/hc1"
 	"concordat/ledger/statement"
 	"concordat/node/nodetest"
@@ -201,22 +202,50 @@ func said(t testing.TB, revision uint64, body statement.Body, attachment []byte)
 // and waits until it is final: then it counts.
 func registered(t testing.TB, name string) codes.Code {
 	t.Helper()
+	c := codeOf(t, name)
+	a := submit(t, "final", network.Sign(t, region, 1, keyOf(t, c)), nil)
+	if a.status != http.StatusOK && a.status != http.StatusConflict {
+		t.Fatalf("registering: %d %s", a.status, a.body)
+	}
+	return c
+}
+
+func codeOf(t testing.TB, name string) codes.Code {
+	t.Helper()
 	c, err := codes.Get(name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// keyOf registers the key that signed a code.
+func keyOf(t testing.TB, c codes.Code) *statement.RegisterKey {
+	t.Helper()
 	cert, err := x509.ParseCertificate(c.Certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	kid := hc1.KeyID(c.Certificate)
-	a := submit(t, "final", network.Sign(t, region, 1, &statement.RegisterKey{
+	return &statement.RegisterKey{
 		PublicKey: cert.RawSubjectPublicKeyInfo, KeyID: kid[:], Certificate: c.Certificate, ValidUntil: statement.TimeOf(cert.NotAfter),
-	}), nil)
-	if a.status != http.StatusOK && a.status != http.StatusConflict {
-		t.Fatalf("registering: %d %s", a.status, a.body)
 	}
-	return c
+}
+
+// signatureHash is the attachment that revokes a code by the hash of its signature.
+func signatureHash(t testing.TB, c codes.Code) []byte {
+	t.Helper()
+	u, err := healthcode.Decode(c.Text, hc1.Decoder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range u.RevocationHashes() {
+		if h.Type == healthcode.HashSignature {
+			return statement.NewAttachment([]statement.RevocationHash{statement.RevocationHash(h.Hash)})
+		}
+	}
+	t.Fatalf("%s has no hash of its signature", c.Name)
+	return nil
 }
 
 // risk declares an area at risk: a statement that is good once, by itself.
