@@ -22,11 +22,13 @@ import (
 func newCheck(t *terminal) *cobra.Command {
 	var k talk
 	var q question
+	var o offline
 	cmd := &cobra.Command{
 		Use:   "check CODE…",
 		Short: "Ask whether a code is to be honoured, and why",
 		Long: `  concordat check --node http://127.0.0.1:8461 'HC1:…'
   concordat check --at 2021-06-01T12:00:00Z --region XB --itinerary stays.json - < code.txt
+  concordat check --bundle site.bundle --genesis genesis.json --region XB 'HC1:…'
 
 Several codes are one person's, and are judged together. - reads codes from
 standard input, one a line: so they are seen neither in the list of processes
@@ -36,23 +38,38 @@ nor in the shell's history. An itinerary is a JSON list of stays:
 The answer gives every reason in the order in which it was reached, with the
 statement that it rests on: + speaks for the code, - against it, ? could not be
 judged, * is worth knowing. The exit code is 0 for recognized, 1 for refused, 3
-for undetermined.`,
+for undetermined.
+
+With --bundle no node is asked: the bundle is verified with the founding
+document, and the answer is the one that a node gives at the bundle's size. A
+bundle that is stale by the verifier's own --stale makes it undetermined.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ask, err := q.request(cmd, t, args)
 			if err != nil {
 				return err
 			}
-			c, err := k.client()
-			if err != nil {
-				return err
-			}
-			a, err := c.Check(cmd.Context(), ask)
-			if err != nil {
-				return err
-			}
-			if err := t.emit(cmd, a, func(w io.Writer) error { return explainDecision(w, a) }); err != nil {
-				return err
+			var a client.CheckAnswer
+			if o.file != "" {
+				off, err := o.check(t, ask, time.Now())
+				if err != nil {
+					return err
+				}
+				a = off.CheckAnswer
+				if err := t.emit(cmd, off, func(w io.Writer) error { return explainOffline(w, off) }); err != nil {
+					return err
+				}
+			} else {
+				c, err := k.client()
+				if err != nil {
+					return err
+				}
+				if a, err = c.Check(cmd.Context(), ask); err != nil {
+					return err
+				}
+				if err := t.emit(cmd, a, func(w io.Writer) error { return explainDecision(w, a) }); err != nil {
+					return err
+				}
 			}
 			switch a.Decision.Decision {
 			case recognition.Recognized:
@@ -65,6 +82,7 @@ for undetermined.`,
 	}
 	k.flags(cmd)
 	q.flags(cmd)
+	o.flags(cmd)
 	return cmd
 }
 
@@ -75,24 +93,19 @@ type question struct {
 	itinerary   string
 	consistency choice
 	maxAge      time.Duration
-	bundle      string
 }
 
 func (q *question) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(&q.at, "at", "the time asked about (default now)")
-	f.StringVar(&q.region, "region", "", "the region that decides (default the node's own)")
+	f.StringVar(&q.region, "region", "", "the region that decides (default the node's own; offline, that of --dir)")
 	f.StringVar(&q.itinerary, "itinerary", "", "`FILE` with where the person has been, in JSON")
 	q.consistency = choice{of: []string{"local", "linearizable"}}
 	f.Var(&q.consistency, "consistency", "linearizable first asks the leader what was said last (default local)")
 	f.DurationVar(&q.maxAge, "max-age", 0, "how old the node's knowledge may be (default, and at most, the node's own bound)")
-	f.StringVar(&q.bundle, "bundle", "", "`FILE` to check offline with; not in this version")
 }
 
 func (q *question) request(cmd *cobra.Command, t *terminal, args []string) (ask client.Check, err error) {
-	if q.bundle != "" {
-		return ask, usage("--bundle: checks without a node are not in this version; ask a node with --node")
-	}
 	if ask.Codes, err = readCodes(t, args); err != nil {
 		return ask, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"strings"
 
 	"concordat/client"
 	"concordat/recognition"
@@ -17,6 +18,13 @@ var signs = map[recognition.Effect]string{
 // explainDecision tells a decision in the order in which it was reached.
 func explainDecision(w io.Writer, a client.CheckAnswer) error {
 	p := &printer{w: w}
+	p.decision(a)
+	p.asOf(a.AsOf)
+	return p.err
+}
+
+// decision prints all of an answer but what it knows.
+func (p *printer) decision(a client.CheckAnswer) {
 	p.line("%s by %s, for %s", a.Decision.Decision, a.Region, stamp(&a.At))
 	for i, c := range a.Codes {
 		p.line("")
@@ -39,8 +47,6 @@ func explainDecision(w io.Writer, a client.CheckAnswer) error {
 		p.line("  %s %s%s: %s%s", signs[r.Effect], about, name, r.Message, rests)
 	}
 	p.line("")
-	p.asOf(a.AsOf)
-	return p.err
 }
 
 // code says what a code is and what it says. Nothing is believed, and so
@@ -79,7 +85,17 @@ func (p *printer) asOf(a client.AsOf) {
 	if root == "" {
 		root = "-"
 	}
-	p.line("as of %d statements (root %s), knowledge %s old", a.Size, short(root), a.Age)
+	final := ""
+	switch {
+	case a.FinalSize > 0 && a.FinalSize == a.Size:
+		final = ", all final"
+	case a.FinalSize > 0:
+		final = fmt.Sprintf(", %d of them final", a.FinalSize)
+	}
+	if len(a.Cosigners) > 0 {
+		final += " on the word of " + strings.Join(a.Cosigners, ", ")
+	}
+	p.line("as of %d statements (root %s)%s, knowledge %s old", a.Size, short(root), final, a.Age)
 }
 
 // asOf prints what an answer knows, below it.

@@ -11,10 +11,14 @@ import (
 	"syscall"
 
 	"concordat/client"
+	"concordat/client/audit"
 	"concordat/client/authority"
 	"concordat/consensus"
 	"concordat/ledger"
+	"concordat/ledger/bundle"
+	"concordat/ledger/evidence"
 	"concordat/ledger/genesis"
+	"concordat/ledger/receipt"
 	"concordat/ledger/statement"
 	"concordat/node"
 	"concordat/testnet"
@@ -43,6 +47,8 @@ var exits = []struct {
 	code int
 	hint string
 }{
+	{audit.ErrNoCheckpoint, "not-final", client.ExitUnreachable, "ask again when the validators have co-signed something; status says what keeps them"},
+	{audit.ErrBehind, "behind", client.ExitUnreachable, "ask again later, or another node"},
 	{client.ErrTampered, "tampered", client.ExitTampering, "keep the answer and ask another node: one of them does not tell the truth"},
 	{authority.ErrExists, "directory-taken", client.ExitUsage, ""},
 	{authority.ErrPermissions, "key-permissions", client.ExitUsage, "private keys are for their owner alone"},
@@ -71,6 +77,15 @@ var exits = []struct {
 	{syscall.EADDRINUSE, "port-in-use", client.ExitUsage, "stop what uses the port, or choose another with --http or --listen"},
 	{testnet.ErrNotAsTold, "not-as-told", client.ExitRefused, ""},
 	{load.ErrWrong, "wrong-answer", client.ExitTampering, "an answer or a ledger is not as it was promised: keep the nodes' directories and look into it"},
+	{errDamaged, "tampered", client.ExitTampering, "the file is not as it was made: get it again, and keep this one if somebody gave it to you as genuine"},
+	{receipt.ErrOtherNetwork, "other-network", client.ExitTampering, "is this the --genesis of the network that it is from?"},
+	{receipt.ErrRefused, "tampered", client.ExitTampering, "it proves nothing: get it again from a node, and keep this one if somebody gave it to you as genuine"},
+	{receipt.ErrMalformed, "no-receipt", client.ExitUsage, "concordat receipt get makes receipts"},
+	{bundle.ErrRefused, "tampered", client.ExitTampering, "do not decide with it: get another, and keep this one if somebody gave it to you as genuine"},
+	{bundle.ErrDelta, "delta", client.ExitUsage, "whoever has the bundle that it belongs to brings that up to date: concordat bundle get --since FILE"},
+	{bundle.ErrMalformed, "no-bundle", client.ExitUsage, "concordat bundle get makes bundles"},
+	{evidence.ErrProvesNothing, "proves-nothing", client.ExitRefused, "it speaks against nobody; is this the --genesis of the network that it is from?"},
+	{evidence.ErrMalformed, "no-evidence", client.ExitUsage, "concordat evidence get makes such files; use them exactly as they were made"},
 	{statement.ErrInvalid, "invalid-statement", client.ExitUsage, ""},
 	{statement.ErrRegion, "not-a-region", client.ExitUsage, ""},
 	{statement.ErrArea, "not-an-area", client.ExitUsage, ""},
@@ -96,6 +111,10 @@ func explain(err error) (f client.Failure, code int) {
 		f.Name = "usage"
 		return f, client.ExitUsage
 	}
+	if detail, found := tampering(err); found {
+		f.Name, f.Detail, f.Hint = "tampered", detail, "keep what was fetched, and ask the other nodes: what is signed shows who does not tell the truth"
+		return f, client.ExitTampering
+	}
 	for _, e := range exits {
 		if errors.Is(err, e.err) {
 			f.Name, f.Hint = e.name, e.hint
@@ -110,6 +129,40 @@ func explain(err error) (f client.Failure, code int) {
 		}
 	}
 	return f, client.ExitRefused
+}
+
+// tampering gives what a program is told of what an audit has found.
+func tampering(err error) (detail map[string]any, found bool) {
+	var t *audit.Tampering
+	var f *audit.Fork
+	switch {
+	case errors.As(err, &f):
+		culprits := []string{}
+		for _, p := range f.Evidence {
+			culprits = append(culprits, string(p.Culprit()))
+		}
+		detail = map[string]any{
+			"fork":     []certifiedHead{headOf(f.Older), headOf(f.Newer)},
+			"culprits": culprits,
+		}
+		if f.Known {
+			detail["index"] = f.First
+		}
+		return detail, true
+	case errors.As(err, &t):
+		return map[string]any{"index": t.Index, "size": t.Size}, true
+	}
+	return nil, false
+}
+
+// certifiedHead is one side of a fork.
+type certifiedHead struct {
+	Size uint64 `json:"size"`
+	Root string `json:"root"`
+}
+
+func headOf(s audit.Signed) certifiedHead {
+	return certifiedHead{s.Checkpoint.Size, fmt.Sprintf("%x", s.Checkpoint.Root)}
 }
 
 // fail tells what went wrong, to people on standard error and with --json to

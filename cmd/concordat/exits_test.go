@@ -2,20 +2,27 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"concordat/client"
+	"concordat/client/audit"
 	"concordat/consensus"
 	"concordat/ledger"
+	"concordat/ledger/bundle"
+	"concordat/ledger/evidence"
+	"concordat/ledger/receipt"
 	"concordat/node"
 )
 
@@ -34,6 +41,19 @@ func TestExplain(t *testing.T) {
 		{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
 		{node.ErrListen, "cannot-listen", client.ExitUsage, "--listen"},
 		{client.ErrTampered, "tampered", client.ExitTampering, "ask another node"},
+		{receipt.ErrNotCertified, "tampered", client.ExitTampering, "proves nothing"},
+		{receipt.ErrMalformed, "no-receipt", client.ExitUsage, "receipt get"},
+		{fmt.Errorf("%w: %w", errDamaged, receipt.ErrMalformed), "tampered", client.ExitTampering, "not as it was made"},
+		{fmt.Errorf("%w: %w", bundle.ErrRefused, receipt.ErrNotIncluded), "tampered", client.ExitTampering, ""},
+		{fmt.Errorf("%w: %w", bundle.ErrRefused, receipt.ErrOtherNetwork), "other-network", client.ExitTampering, "--genesis"},
+		{fmt.Errorf("%w: %w", client.ErrTampered, errDamaged), "tampered", client.ExitTampering, "ask another node"},
+		{bundle.ErrDelta, "delta", client.ExitUsage, "--since"},
+		{evidence.ErrProvesNothing, "proves-nothing", client.ExitRefused, "against nobody"},
+		{evidence.ErrMalformed, "no-evidence", client.ExitUsage, "evidence get"},
+		{&audit.Tampering{Index: 3, Size: 9, What: errors.New("w")}, "tampered", client.ExitTampering, "other nodes"},
+		{&audit.Fork{}, "tampered", client.ExitTampering, "other nodes"},
+		{audit.ErrBehind, "behind", client.ExitUnreachable, "another node"},
+		{audit.ErrNoCheckpoint, "not-final", client.ExitUnreachable, "status"},
 		{errors.New("unknown"), "failed", client.ExitRefused, ""},
 	} {
 		f, code := explain(fmt.Errorf("starting: %w", test.err))
@@ -93,5 +113,65 @@ func TestWaitsOnce(t *testing.T) {
 				t.Errorf("%s after %s: asked %d times in %s, %v; want %d times in %s", test.name, test.takes, asked, took, err, test.asked, test.within)
 			}
 		})
+	}
+}
+
+// TestFindingsForPrograms: what an audit found is there for a program too.
+func TestFindingsForPrograms(t *testing.T) {
+	f, _ := explain(fmt.Errorf("http://node: %w", &audit.Tampering{Index: 3, Size: 9, What: errors.New("w")}))
+	if f.Detail["index"] != uint64(3) || f.Detail["size"] != uint64(9) || !strings.Contains(f.Message, "statement 3 of 9") {
+		t.Errorf("%+v", f)
+	}
+	f, _ = explain(&audit.Fork{First: 4, Known: true})
+	if f.Detail["index"] != uint64(4) || f.Detail["culprits"] == nil || f.Detail["fork"] == nil {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestNotYetFinal: a statement that is ordered, and was to be final, is said to
+// be ordered, with why, and the exit code is that of what is not yet certain.
+func TestNotYetFinal(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "xa")
+	if code, _, errs := typed(t, "", "init", "--authority", "XA", "--name", "A", "--dir", dir); code != client.ExitDone {
+		t.Fatal(errs)
+	}
+	for _, test := range []struct {
+		state string
+		wait  string
+		code  int
+	}{
+		{client.Ordered, client.Final, client.ExitUnreachable},
+		{client.Final, client.Final, client.ExitDone},
+		{client.Ordered, client.Ordered, client.ExitDone},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/v1/status":
+				fmt.Fprintf(w, `{"network":%q,"region":"XA"}`, someHash)
+			case "/v1/revisions":
+				fmt.Fprintf(w, `{"subject":%q,"revision":0,"asOf":%s}`, r.URL.Query().Get("subject"), someAsOf)
+			case "/v1/statements":
+				body := io.Reader(r.Body)
+				if part, _, err := r.FormFile("statement"); err == nil {
+					body = part // with an attachment beside it
+				}
+				raw, err := io.ReadAll(body)
+				if err != nil {
+					t.Error(err)
+				}
+				w.WriteHeader(http.StatusAccepted)
+				fmt.Fprintf(w, `{"hash":"%x","index":7,"state":%q,"note":"XC and XD are missing"}`, sha256.Sum256(raw), test.state)
+			}
+		}))
+		for _, args := range [][]string{
+			{"risk", "declare", "FR", "--level", "high", "--from", "now"},
+			{"revoke", strings.Repeat("0", 32), "--hash-type", "uci", "--expires", "2040-01-01T00:00:00Z", "--reason", "r"},
+		} {
+			code, out, errs := typed(t, "", append(args, "--dir", dir, "--node", s.URL, "--wait", test.wait)...)
+			if code != test.code || !strings.Contains(out, test.state+" as statement 7") || !strings.Contains(errs, "XC and XD are missing") {
+				t.Errorf("%s: %s, waiting for %s: exit code %d, want %d\n%s%s", args[0], test.state, test.wait, code, test.code, out, errs)
+			}
+		}
+		s.Close()
 	}
 }

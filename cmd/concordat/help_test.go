@@ -74,7 +74,7 @@ func words(line string) []string {
 	for line != "" {
 		line = strings.TrimLeft(line, " ")
 		switch {
-		case line == "" || line[0] == '#' || line[0] == '<' || line[0] == '>' || line[0] == '&':
+		case line == "" || line[0] == '#' || line[0] == '|' || line[0] == '<' || line[0] == '>' || line[0] == '&':
 			return out
 		case line[0] == '\'':
 			word, rest, _ := strings.Cut(line[1:], "'")

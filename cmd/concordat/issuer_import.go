@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"concordat/client"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
@@ -111,8 +112,15 @@ func importKeys(cmd *cobra.Command, t *terminal, s *speech, found []issuerKey) e
 			return fmt.Errorf("%s: %w; %d of %d keys are registered, the rest is not: run it again", found[i].where, err, i, len(bodies))
 		}
 	}
-	return t.emit(cmd, result, func(w io.Writer) error {
+	if err := t.emit(cmd, result, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%d keys registered, %d were registered before\n", len(result.Registered), len(result.Known))
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	var sent []*client.Submitted
+	for _, a := range result.Registered {
+		sent = append(sent, a.Submitted)
+	}
+	return v.certain(sent...)
 }

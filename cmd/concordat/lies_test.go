@@ -89,8 +89,14 @@ func TestFreeTextIsHarmless(t *testing.T) {
 		{"check", "/v1/check", `{"decision":"refused","region":"XB","at":"2021-06-01T12:00:00Z","reasons":[{"name":"revoked","effect":"against","message":` + attacked + `,"detail":` + attacked + `}],
 			"codes":[{"format":` + attacked + `,"kind":` + attacked + `,"region":"XA","key":` + attacked + `,"fields":{` + attacked + `:` + attacked + `}},{"format":` + attacked + `,"key":` + attacked + `}],"asOf":` + someAsOf + `}`,
 			client.ExitRefused, []string{"check", "HC1:X"}},
-		{"status", "/v1/status", `{"network":"` + someHash + `","networkName":` + attacked + `,"region":"XA","role":` + attacked + `,"raftRole":` + attacked + `,"root":"` + someHash + `","version":` + attacked + `,"final":{"note":` + attacked + `}}`,
+		{"status", "/v1/status", `{"network":"` + someHash + `","networkName":` + attacked + `,"region":"XA","role":` + attacked + `,"raftRole":` + attacked + `,"root":"` + someHash + `","version":` + attacked + `,"final":{"note":` + attacked + `,"notFinalSince":"2021-06-01T12:00:00Z"},` +
+			`"problems":[{"name":"behind","message":` + attacked + `,"hint":` + attacked + `}],"catchingUp":{"phase":` + attacked + `,"waiting":` + attacked + `,"size":18446744073709551615,"target":1,"rate":1e-300},` +
+			`"evidence":[{"region":"XC","kind":"two-roots","words":` + attacked + `}]}`,
 			client.ExitDone, []string{"status"}},
+		{"doctor", "/v1/status", `{"network":"` + someHash + `","networkName":` + attacked + `,"region":"XA","role":"validator","vouching":true,"root":"` + someHash + `","version":` + attacked + `,"problems":[{"name":"behind","message":` + attacked + `,"hint":` + attacked + `}]}`,
+			client.ExitRefused, []string{"doctor"}},
+		{"evidence", "/v1/evidence", `{"evidence":[{"region":"XC","kind":"two-roots","words":` + attacked + `}],"asOf":` + someAsOf + `}`,
+			client.ExitDone, []string{"evidence", "list"}},
 		{"statements", "/v1/statements", `{"statements":[{"index":1,"hash":"` + someHash + `","kind":"recognition.grant","authority":"XA","subject":` + attacked + `,"words":` + attacked + `,"body":{},"state":"ordered"}],"asOf":` + someAsOf + `}`,
 			client.ExitDone, []string{"statements"}},
 		{"issuers", "/v1/issuers", `{"issuers":[{"id":"` + someHash + `","kid":` + attacked + `,"region":"XA","status":` + attacked + `,"algorithm":` + attacked + `,"kinds":[` + attacked + `],"reason":` + attacked + `}],"asOf":` + someAsOf + `}`,
@@ -129,6 +135,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		{"key", "/v1/issuers", `{"issuers":[{"id":` + attacked + `,"region":"XA"}]}`, []string{"issuer", "list"}},
 		{"area", "/v1/risk-areas", `{"riskAreas":[{"area":` + attacked + `,"authority":"XA"}]}`, []string{"risk", "list"}},
 		{"grantee", "/v1/recognitions", `{"recognitions":[{"grantor":"XA","grantee":` + attacked + `}]}`, []string{"recognize", "list"}},
+		{"culprit", "/v1/evidence", `{"evidence":[{"region":` + attacked + `,"kind":"two-roots"}]}`, []string{"evidence", "list"}},
 		{"no JSON", "/v1/status", attack, []string{"status"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -148,6 +155,7 @@ func TestErrorsAreHarmless(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"check", "HC1:X"}, {"status"}, {"statements"}, {"statements", "--follow"}, {"statement", "1"}, {"issuer", "list"}, {"risk", "list"}, {"recognize", "list"},
+		{"evidence", "list"}, {"receipt", "get", "1", "--out", filepath.Join(t.TempDir(), "r")},
 	} {
 		t.Setenv("CONCORDAT_NODE", answers(t, http.StatusConflict, lie("revision-conflict")))
 		harmlessly(t, client.ExitRefused, `concordat: revision-conflict: refused\u001b[2K\u000drecognized`, args...)

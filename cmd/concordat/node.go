@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"concordat/client"
 	"concordat/node"
 )
 
@@ -45,6 +46,9 @@ is not known is an error. Relative paths are relative to the working directory.
 An empty directory is no reason to found a network: it is as likely a lost
 disk. --found, on the first start only, lets the node take part in the founding.
 
+A node that is behind, or whose disk is empty, fetches what it misses from the
+others before it takes part; on a terminal a bar shows how far it is.
+
 SIGINT and SIGTERM stop the node in order; a second one kills it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,15 +56,16 @@ SIGINT and SIGTERM stop the node in order; a second one kills it.`,
 			if err != nil {
 				return err
 			}
-			cfg.Logger, cfg.Passphrase, cfg.Version = newLogger(t.err, cfg.Log), t.passphrase, version
-			return runNode(cmd, t, cfg)
+			s := &screen{t: t}
+			cfg.Logger, cfg.Passphrase, cfg.Version = newLogger(s, cfg.Log), t.passphrase, version
+			return runNode(cmd, t, s, cfg)
 		},
 	}
 	s.flags(cmd)
 	return cmd
 }
 
-func runNode(cmd *cobra.Command, t *terminal, cfg node.Config) error {
+func runNode(cmd *cobra.Command, t *terminal, s *screen, cfg node.Config) error {
 	n, err := node.Start(cfg)
 	if err != nil {
 		return err
@@ -70,6 +75,7 @@ func runNode(cmd *cobra.Command, t *terminal, cfg node.Config) error {
 			return fmt.Errorf("%w; the node stops (%v)", err, n.Close())
 		}
 	}
+	watched := s.watch(cmd.Context(), func() *client.Progress { return n.Status().CatchingUp })
 	var fault error
 	select {
 	case <-cmd.Context().Done():
@@ -77,6 +83,7 @@ func runNode(cmd *cobra.Command, t *terminal, cfg node.Config) error {
 	case fault = <-n.Failed():
 		cfg.Logger.Error("node cannot go on", "err", fault)
 	}
+	watched()
 	if err := n.Close(); err != nil {
 		return fmt.Errorf("stopping the node: %w", err)
 	}

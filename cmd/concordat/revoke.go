@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"concordat/client"
 	"concordat/healthcode"
 	"concordat/ledger/statement"
 )
@@ -133,7 +134,14 @@ func (r *revocation) run(cmd *cobra.Command, t *terminal, args []string) error {
 	if err != nil {
 		return err
 	}
-	return t.emit(cmd, answer, answer.print)
+	if err := t.emit(cmd, answer, answer.print); err != nil || v == nil {
+		return err
+	}
+	var sent []*client.Submitted
+	for _, b := range answer.Batches {
+		sent = append(sent, b.Submitted)
+	}
+	return v.certain(sent...)
 }
 
 // typeCount is how many hashes of a type there are to send.

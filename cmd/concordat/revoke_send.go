@@ -103,6 +103,9 @@ func (s *sending) batch(ctx context.Context, place int, of statement.HashType, h
 		if err != nil {
 			return err
 		}
+		if sub.Note != "" {
+			s.t.say("remark: batch %d: %s", place+1, sub.Note)
+		}
 		answer.Submitted = &sub
 	}
 	s.mu.Lock()

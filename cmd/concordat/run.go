@@ -53,7 +53,9 @@ Exit codes: 0 done, 1 refused or not recognized, 2 wrong usage or bad input,
 	root.AddCommand(
 		newInit(t), newGenesis(t), newNode(t), newTestnet(t),
 		newIssuer(t), newRevoke(t), newRisk(t), newRecognize(t),
-		newCheck(t), newStatements(t), newStatement(t), newStatus(t), newBench(t),
+		newCheck(t), newStatements(t), newStatement(t),
+		newReceipt(t), newBundle(t), newEvidence(t), newAudit(t),
+		newStatus(t), newDoctor(t), newBench(t),
 	)
 	return root
 }

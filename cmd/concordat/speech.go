@@ -225,10 +225,24 @@ func (s *speech) say(cmd *cobra.Command, t *terminal, body statement.Body) error
 	if err := v.submit(ctx, t, &answer, body, s.revision); err != nil {
 		return err
 	}
-	return t.emit(cmd, answer, func(w io.Writer) error {
+	if err := t.emit(cmd, answer, func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, answer.place())
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	return v.certain(answer.Submitted)
+}
+
+// certain gives exit code 3 where a statement has not come as far as was waited
+// for: it is ordered, and not known to be final. Why was said with the answer.
+func (v *voice) certain(all ...*client.Submitted) error {
+	for _, s := range all {
+		if v.wait == client.Final && s != nil && s.State != client.Final {
+			return &outcome{client.ExitUnreachable}
+		}
+	}
+	return nil
 }
 
 // wordsOf checks a body and puts it in words.

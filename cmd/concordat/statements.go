@@ -27,7 +27,7 @@ func newStatements(t *terminal) *cobra.Command {
 		Short: "List what was said, in words",
 		Long: `  concordat statements
   concordat statements --after 41 --authority XA --kind revocation.add
-  concordat statements --follow                # and every new one as it is ordered
+  concordat statements --follow                # and every new one, as it is ordered and again as it is final
 
 With --follow and --json, each statement is an object on a line of its own, as
 GET /v1/events gives it.`,
@@ -67,7 +67,7 @@ GET /v1/events gives it.`,
 	fl.IntVar(&f.Limit, "limit", 100, "at most this many; 0: all")
 	fl.StringVar(&f.Kind, "kind", "", "only statements of this kind, like issuer-key.register")
 	fl.StringVar(&f.Authority, "authority", "", "only statements of this authority")
-	fl.BoolVar(&follow, "follow", false, "stay, and show new ones as they are ordered")
+	fl.BoolVar(&follow, "follow", false, "stay, and show new ones as they are ordered, and again as they are final")
 	cmd.MarkFlagsMutuallyExclusive("follow", "limit")
 	return cmd
 }
@@ -118,8 +118,10 @@ func followStatements(cmd *cobra.Command, t *terminal, c *client.Client, f clien
 	after, connected := f.After, false
 	for {
 		err := c.Events(ctx, after, func(e client.Event) error {
-			index := e.Statement.Index
-			after, connected = &index, true
+			connected = true
+			if index := e.Statement.Index; e.State == client.Ordered {
+				after = &index
+			}
 			if f.Kind != "" && e.Statement.Kind != f.Kind || f.Authority != "" && e.Statement.Authority != f.Authority {
 				return nil
 			}

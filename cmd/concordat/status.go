@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +38,8 @@ func newStatus(t *terminal) *cobra.Command {
 
 Asks every --node. With --json, one node's answer is that of GET /v1/status;
 several are {"nodes":[…]}. With --watch and --json, each answer is on a line of
-its own. The exit code is 3 if a node could not be reached.`,
+its own. The exit code is 3 if a node could not be reached. Below the table is
+what is wrong with each node; doctor says what to do about it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if every < 100*time.Millisecond {
@@ -138,30 +141,13 @@ func printStatus(w io.Writer, net network) error {
 	if p.err != nil {
 		return p.err
 	}
-	rows := [][]string{{"REGION", "NODE", "ROLE", "LEADER", "SIZE", "ROOT", "FINAL", "AGE", "HELD", "PEERS", "QUORUM"}}
+	rows := [][]string{{"REGION", "NODE", "ROLE", "LEADER", "SIZE", "ROOT", "FINAL", "AGE", "CO-SIGNED BY", "VOUCHES", "HELD", "PEERS", "QUORUM"}}
 	for _, n := range net.Nodes {
 		if n.Status == nil {
 			rows = append(rows, []string{"-", n.Node, "unreachable"})
 			continue
 		}
-		connected := 0
-		for _, peer := range n.Peers {
-			if peer.Connected {
-				connected++
-			}
-		}
-		leader, quorum := n.Leader, "yes"
-		if leader == "" {
-			leader = "none"
-		}
-		if !n.Quorum {
-			quorum = "no"
-			if n.Since != nil {
-				quorum += " since " + *n.Since
-			}
-		}
-		rows = append(rows, []string{n.Region, n.Node, n.Role + ", " + n.RaftRole, leader, fmt.Sprint(n.Size), short(n.Root),
-			fmt.Sprint(n.Final.Size), n.Age, fmt.Sprint(n.Held), fmt.Sprintf("%d/%d", connected, len(n.Peers)), quorum})
+		rows = append(rows, n.row())
 	}
 	if err := table(w, rows...); err != nil {
 		return err
@@ -173,6 +159,90 @@ func printStatus(w io.Writer, net network) error {
 				p.line("  hint: %s", n.Error.Hint)
 			}
 		}
+		if n.Status != nil {
+			p.below(n)
+		}
 	}
 	return p.err
+}
+
+// row is a node in the table.
+func (n nodeStatus) row() []string {
+	connected := 0
+	for _, peer := range n.Peers {
+		if peer.Connected {
+			connected++
+		}
+	}
+	leader, quorum, vouches := n.Leader, "yes", "yes"
+	if leader == "" {
+		leader = "none"
+	}
+	if !n.Quorum {
+		quorum = "no"
+		if n.Since != nil {
+			quorum += " since " + *n.Since
+		}
+	}
+	if !n.Vouching {
+		vouches = "no"
+	}
+	by := strings.Join(n.Final.Cosigners, " ")
+	if by == "" {
+		by = "-"
+	}
+	return []string{n.Region, n.Node, n.Role + ", " + n.RaftRole, leader, fmt.Sprint(n.Size), short(n.Root),
+		fmt.Sprint(n.Final.Size), n.Age, by, vouches, fmt.Sprint(n.Held), fmt.Sprintf("%d/%d", connected, len(n.Peers)), quorum}
+}
+
+// below prints what is out of the ordinary at a node, and its newest seal.
+func (p *printer) below(n nodeStatus) {
+	who := n.Region
+	told := slices.ContainsFunc(n.Problems, func(f client.Problem) bool { return f.Name == client.NotFinal })
+	if n.Final.Since != nil && !told {
+		p.line("\n%s: nothing new is final since %s: %s (%d of the validators must co-sign)", who, *n.Final.Since, n.Final.Note, n.Final.Quorum)
+	}
+	if c := n.CatchingUp; c != nil {
+		p.line("\n%s: catching up since %s: %s", who, c.Started, caughtUp(c))
+	}
+	for _, f := range n.Problems {
+		p.line("\n%s: %s: %s", who, f.Name, f.Message)
+		if f.Hint != "" {
+			p.line("  hint: %s", f.Hint)
+		}
+	}
+	for _, e := range n.Evidence {
+		where := "on its way into the ledger"
+		if e.Statement != nil {
+			where = fmt.Sprintf("statement %d", *e.Statement)
+		}
+		p.line("\n%s: evidence against %s [%s]: %s", who, e.Region, where, e.Words)
+	}
+	if s := n.Seal; s != nil {
+		p.line("\n%s: the state was sealed at size %d, %s", who, s.Statement, stamp(&s.At))
+	}
+}
+
+// caughtUp says how far a node has come, with a bar of text: it is printed again
+// and again with --watch.
+func caughtUp(c *client.Progress) string {
+	words := c.Phase
+	if c.Target > 0 {
+		const width = 30
+		done := int(min(float64(c.Size)/float64(c.Target), 1) * width)
+		words += fmt.Sprintf(" [%s%s] %d of %d statements", strings.Repeat("#", done), strings.Repeat(".", width-done), c.Size, c.Target)
+	}
+	if c.Rate > 0 {
+		words += fmt.Sprintf(", %.0f a second", c.Rate)
+		if left := float64(c.Target) - float64(c.Size); left > 0 && left/c.Rate < 1e6 {
+			words += fmt.Sprintf(", about %s more", time.Duration(left/c.Rate*float64(time.Second)).Round(time.Second))
+		}
+	}
+	if c.Peers > 0 {
+		words += fmt.Sprintf(", from %d nodes", c.Peers)
+	}
+	if c.Waiting != "" {
+		words += "; it waits for " + c.Waiting
+	}
+	return words
 }
