@@ -30,7 +30,7 @@ build: ## build bin/concordat
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/concordat ./cmd/concordat
 
 .PHONY: demo
-demo: build ## four regions, real codes, one story; fails if a step is not as told
+demo: build ## four regions, real codes, one story in eleven chapters; fails if a step is not as told
 	bin/concordat testnet demo
 
 .PHONY: test
@@ -71,6 +71,14 @@ cover: ## test coverage by package, and coverage.out for `go tool cover -html=co
 .PHONY: fmt
 fmt: ## format all Go files
 	gofmt -s -w .
+
+.PHONY: readme
+readme: ## the commands of README.md, run as they are written
+	.ci/readme
+
+.PHONY: ci
+ci: ## all that has to hold before a change goes in
+	.ci/run
 
 .PHONY: lint
 lint: ## formatting, go vet and staticcheck; .ci/lint.md has the reasons

@@ -26,9 +26,10 @@ type Config struct {
 	// Genesis is the path of the network's founding document. Default:
 	// genesis.json in Dir.
 	Genesis string `mapstructure:"genesis"`
-	// Found lets the node take part in founding the network: it starts with an
-	// empty ledger. Without it, a node that has no data refuses to start,
-	// because an empty folder is as likely a lost disk as a new network.
+	// Found lets the node take part in founding the network: it begins with an
+	// empty ledger. Without it, a node that has no data joins the network that the
+	// others run, and waits for one, because an empty folder is as likely a lost
+	// disk as a new network.
 	Found bool `mapstructure:"found"`
 	// HTTP is the address of the API. Default 127.0.0.1:8460. Put a reverse
 	// proxy with TLS before it where others than this machine ask.
@@ -61,6 +62,8 @@ type Config struct {
 
 	// ledgerOptions lets a test put a failing disk under the ledger.
 	ledgerOptions func(*ledger.Options)
+	// orderConfig lets a test have Raft keep less of its log.
+	orderConfig func(*consensus.Config)
 }
 
 // CheckConfig is how checks are answered.

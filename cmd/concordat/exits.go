@@ -14,6 +14,8 @@ import (
 	"concordat/client/audit"
 	"concordat/client/authority"
 	"concordat/consensus"
+	"concordat/consensus/catchup"
+	"concordat/consensus/certify"
 	"concordat/ledger"
 	"concordat/ledger/bundle"
 	"concordat/ledger/evidence"
@@ -64,13 +66,13 @@ var exits = []struct {
 	{ledger.ErrLocked, "directory-locked", client.ExitUsage, ""},
 	{ledger.ErrCorrupt, "ledger-corrupt", client.ExitTampering, "keep what you moved away until the cause is known, and leave data/raft where it is; if it comes again, the disk or the memory is bad"},
 	{ledger.ErrBroken, "broken", client.ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: make room on the disk, or repair it, then start the node again; nothing in data/ may be deleted"},
-	{consensus.ErrNotFounded, "not-founded", client.ExitUsage, "--found, at the very first start of this authority's node only, never if it ever ran, here or elsewhere: then its data/ is lost or not mounted"},
-	{consensus.ErrStateLost, "state-lost", client.ExitUsage, ""},
 	{consensus.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
-	{consensus.ErrLedgerAhead, "ledger-ahead", client.ExitUsage, "data/ledger and data/raft belong together, as one node wrote them: never restore raft's votes and log from a backup, nor delete one without the other"},
-	{consensus.ErrGap, "ledger-behind", client.ExitUsage, "data/ledger is older than raft's log: it was restored from too old a backup, or a part of it was lost"},
 	{consensus.ErrCorrupt, "raft-log-corrupt", client.ExitTampering, ""},
 	{consensus.ErrStorage, "broken", client.ExitUnreachable, "raft's storage on this node failed, and it has stopped: see to the disk (space, permissions, health), then start the node again"},
+	{certify.ErrSignerFile, "signer-file", client.ExitUsage, ""},
+	{certify.ErrLocked, "directory-locked", client.ExitUsage, ""},
+	{catchup.ErrOtherHistory, "other-history", client.ExitTampering, "keep a copy of data/ until it is known how that came, then start the node with an empty data/: it fetches everything from the others"},
+	{catchup.ErrFork, "fork", client.ExitTampering, "more than a third of the validators signed two histories: concordat evidence list names them at every node"},
 	{node.ErrNotInNetwork, "not-in-network", client.ExitUsage, ""},
 	{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
 	{node.ErrListen, "cannot-listen", client.ExitUsage, "the address must be one of this machine's own: give it with --http or --listen"},

@@ -19,6 +19,8 @@ import (
 	"concordat/client"
 	"concordat/client/audit"
 	"concordat/consensus"
+	"concordat/consensus/catchup"
+	"concordat/consensus/certify"
 	"concordat/ledger"
 	"concordat/ledger/bundle"
 	"concordat/ledger/evidence"
@@ -36,8 +38,9 @@ func TestExplain(t *testing.T) {
 	}{
 		{fmt.Errorf("%w: votes: %w", consensus.ErrStorage, fs.ErrPermission), "broken", client.ExitUnreachable, "see to the disk"},
 		{ledger.ErrBroken, "broken", client.ExitUnreachable, "make room on the disk"},
-		{consensus.ErrLedgerAhead, "ledger-ahead", client.ExitUsage, "never restore raft's votes"},
-		{consensus.ErrGap, "ledger-behind", client.ExitUsage, "older than raft's log"},
+		{catchup.ErrOtherHistory, "other-history", client.ExitTampering, "keep a copy"},
+		{catchup.ErrFork, "fork", client.ExitTampering, "evidence list"},
+		{certify.ErrSignerFile, "signer-file", client.ExitUsage, ""},
 		{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
 		{node.ErrListen, "cannot-listen", client.ExitUsage, "--listen"},
 		{client.ErrTampered, "tampered", client.ExitTampering, "ask another node"},

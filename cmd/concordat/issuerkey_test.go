@@ -27,8 +27,8 @@ import (
 	"concordat/ledger/statement"
 )
 
-// certify makes a certificate of key by itself.
-func certify(t *testing.T, key crypto.Signer, usages ...asn1.ObjectIdentifier) []byte {
+// certificateOf makes a certificate of key by itself.
+func certificateOf(t *testing.T, key crypto.Signer, usages ...asn1.ObjectIdentifier) []byte {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "DSC"}, UnknownExtKeyUsage: usages,
@@ -57,13 +57,13 @@ func TestCertificates(t *testing.T) {
 		kinds []statement.CodeKind
 		says  string // why it is refused
 	}{
-		{"all kinds", certify(t, p256), nil, ""},
-		{"both arcs", certify(t, p256, testsOldArc, vaccination), []statement.CodeKind{statement.Vaccination, statement.Test}, ""},
-		{"another usage", certify(t, p256, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}), nil, ""},
-		{"P-384", certify(t, must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))), nil, ""},
-		{"RSA 2048", certify(t, must(rsa.GenerateKey(rand.Reader, 2048))), nil, ""},
-		{"P-521", certify(t, must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), nil, "curve P-521; want P-256 or P-384"},
-		{"Ed25519", certify(t, ed25519.NewKeyFromSeed(make([]byte, 32))), nil, "codes are signed with EC P-256"},
+		{"all kinds", certificateOf(t, p256), nil, ""},
+		{"both arcs", certificateOf(t, p256, testsOldArc, vaccination), []statement.CodeKind{statement.Vaccination, statement.Test}, ""},
+		{"another usage", certificateOf(t, p256, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}), nil, ""},
+		{"P-384", certificateOf(t, must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))), nil, ""},
+		{"RSA 2048", certificateOf(t, must(rsa.GenerateKey(rand.Reader, 2048))), nil, ""},
+		{"P-521", certificateOf(t, must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), nil, "curve P-521; want P-256 or P-384"},
+		{"Ed25519", certificateOf(t, ed25519.NewKeyFromSeed(make([]byte, 32))), nil, "codes are signed with EC P-256"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "dsc.der")
@@ -102,7 +102,7 @@ func TestJWKs(t *testing.T) {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	bare := jose.JSONWebKey{Key: key.Public()}
 	thumbprint := must(bare.Thumbprint(crypto.SHA256))
-	dsc := must(x509.ParseCertificate(certify(t, key)))
+	dsc := must(x509.ParseCertificate(certificateOf(t, key)))
 	eight := []byte{0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8}
 	for _, test := range []struct {
 		name string

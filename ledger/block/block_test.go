@@ -501,6 +501,11 @@ func FuzzParse(f *testing.F) {
 		if err == nil && !bytes.Equal(p.Encode(), raw) {
 			t.Fatal("took a proof that it would not write")
 		}
+		if proof, err := block.PeekProof(raw); err == nil {
+			if _, err := proof.Claimed(); err != nil {
+				t.Errorf("a proof whose header cannot be read was taken out: %v", err)
+			}
+		}
 		peeked, peekErr := block.PeekHeader(raw)
 		named(peekErr)
 		s, err := block.Parse(raw)
@@ -522,6 +527,26 @@ func FuzzParse(f *testing.F) {
 		_, err = b.Items()
 		named(err)
 	})
+}
+
+// TestPeekProof: what is taken out of a block's bytes is its proof, to the byte,
+// and from a block cut short there is none.
+func TestPeekProof(t *testing.T) {
+	raw := seal(t, header, [][]byte{withdraw(t, "ended"), revoke(t, attachment)}, [][]byte{attachment})
+	whole, err := block.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := block.PeekProof(raw)
+	if err != nil || !bytes.Equal(got.Encode(), whole.Proof().Encode()) {
+		t.Fatalf("%+v, %v, want %+v", got, err, whole.Proof())
+	}
+	end := 1 + len(whole.Proof().Header) + 2 + 64 // and the header's own head
+	for cut := range end {
+		if _, err := block.PeekProof(raw[:cut]); !errors.Is(err, block.ErrMalformed) {
+			t.Fatalf("of %d bytes: %v", cut, err)
+		}
+	}
 }
 
 func TestPeekHeader(t *testing.T) {

@@ -84,12 +84,41 @@ func parseHeader(raw []byte) (Header, error) {
 // looked at, and bytes that it takes may not be a block for Parse. Errors wrap
 // ErrMalformed or ErrInvalid; what Parse takes gives none.
 func PeekHeader(raw []byte) (Header, error) {
+	header, _, err := peekHeader(raw)
+	if err != nil {
+		return Header{}, err
+	}
+	return parseHeader(header)
+}
+
+// PeekProof takes a block's header with its signature out of its bytes, at the
+// cost of PeekHeader: whoever sees blocks pass by can keep what would convict
+// their proposer. Nothing is verified, and the proof is a copy. Errors wrap
+// ErrMalformed or ErrInvalid.
+func PeekProof(raw []byte) (HeaderProof, error) {
+	header, rest, err := peekHeader(raw)
+	if err != nil {
+		return HeaderProof{}, err
+	}
+	if _, err := parseHeader(header); err != nil {
+		return HeaderProof{}, err
+	}
+	// The signature follows: 64 bytes after a head of two.
+	const octets, length = 0x58, ed25519.SignatureSize
+	if len(rest) < 2+length || rest[0] != octets || rest[1] != length {
+		return HeaderProof{}, malformed("no signature of %d bytes follows its header", length)
+	}
+	return HeaderProof{Header: bytes.Clone(header), Signature: bytes.Clone(rest[2 : 2+length])}, nil
+}
+
+// peekHeader gives the bytes of a block's header, and what follows it.
+func peekHeader(raw []byte) (header, rest []byte, err error) {
 	// An array of three, of which the header is the first: a byte string of at
 	// most MaxHeader bytes, whose length CBOR writes in its head's five bits, or
 	// in the one or two bytes after it.
 	const array, octets = 0x83, 0x40
 	if len(raw) < 2 || raw[0] != array {
-		return Header{}, malformed("it does not begin as a block does")
+		return nil, nil, malformed("it does not begin as a block does")
 	}
 	raw = raw[1:]
 	var size int
@@ -101,12 +130,12 @@ func PeekHeader(raw []byte) (Header, error) {
 	case head == octets+25 && len(raw) > 2:
 		size, raw = int(raw[1])<<8|int(raw[2]), raw[3:]
 	default:
-		return Header{}, malformed("its header is no byte string of at most %d bytes", MaxHeader)
+		return nil, nil, malformed("its header is no byte string of at most %d bytes", MaxHeader)
 	}
 	if size > len(raw) {
-		return Header{}, malformed("its header is said to have %d bytes, %d are left", size, len(raw))
+		return nil, nil, malformed("its header is said to have %d bytes, %d are left", size, len(raw))
 	}
-	return parseHeader(raw[:size])
+	return raw[:size], raw[size:], nil
 }
 
 func toBeSigned(header []byte) []byte { return append([]byte(domain), header...) }
