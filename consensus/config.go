@@ -93,6 +93,10 @@ type Config struct {
 	// (C15) until it is made anew, and hands on whatever leadership it gets. It is
 	// asked often, from any goroutine: it must be quick, and not ask this Node.
 	Diverged func() string
+	// Refused, if set, gets the bytes of each block that the ledger refused, which
+	// may be evidence against its proposer; from the goroutine that applies, and
+	// before anybody is answered: it must be quick, and not keep them.
+	Refused func(raw []byte)
 	// PeerTerm asks another voter, by id, for the term that it is in (Node.Term
 	// there). Needed, as LeaderFrontier is, by a node that came back without its
 	// votes (C18); only it asks.
@@ -142,9 +146,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueueBytes == 0 {
 		c.QueueBytes = 64 << 20
-	}
-	if c.Diverged == nil {
-		c.Diverged = func() string { return "" }
 	}
 	// The same servers in one order: the entry that founds the network is then
 	// the same, to the byte, at every node.

@@ -38,7 +38,7 @@ type astray struct {
 	alone bool // there is no other validator to agree with
 	log   *slog.Logger
 	wake  func()        // tells the proposer
-	known func() string // Config.Diverged
+	known func() string // Config.Diverged; may be nil
 
 	mu    sync.Mutex
 	why   string // "": not astray
@@ -51,9 +51,17 @@ func newAstray(c Config, wake func()) *astray {
 	return &astray{self: c.Self, alone: len(c.Servers) == 1, log: c.Logger, wake: wake, known: c.Diverged}
 }
 
+// certain says why this ledger is known to be wrong; "" if it is not known to be.
+func (a *astray) certain() string {
+	if a.known == nil {
+		return ""
+	}
+	return a.known()
+}
+
 // get says why this node is astray, and since when; "" if it is not.
 func (a *astray) get() (why string, since time.Time) {
-	why = a.known()
+	why = a.certain()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if why == "" {
@@ -137,7 +145,7 @@ func (a *astray) recall(l Ledger, logs raft.LogStore) error {
 // yields reports that a leader is to hand leadership over instead of reigning,
 // and counts that it does: with another leader it will be seen who is right.
 func (a *astray) yields(voters int) bool {
-	if a.known() != "" {
+	if a.certain() != "" {
 		return true
 	}
 	a.mu.Lock()
@@ -155,7 +163,7 @@ func (a *astray) yields(voters int) bool {
 // nothing in it: to those whose ledgers are as ours is it takes the mark away,
 // to all others we are the one who is wrong.
 func (a *astray) desperate(voters int) bool {
-	if a.known() != "" {
+	if a.certain() != "" {
 		return false
 	}
 	a.mu.Lock()

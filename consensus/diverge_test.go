@@ -165,6 +165,66 @@ func TestOneLiarStopsNobody(t *testing.T) {
 	c.agree(said)
 }
 
+// TestKnownWrongDoesNotPropose: a node that is told from outside that its ledger
+// is wrong is given leadership again and again. It says so, proposes nothing, and
+// hands on; the others are not marked.
+func TestKnownWrongDoesNotPropose(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "XA", "XB", "XC", "XD")
+	odd := c.member("XD")
+	var why atomic.Pointer[string]
+	odd.tune = func(c *Config) {
+		c.Diverged = func() string {
+			if s := why.Load(); s != nil {
+				return *s
+			}
+			return ""
+		}
+	}
+	for _, m := range c.members {
+		m.start()
+	}
+	said := map[uint64]ledger.Candidate{}
+	say := func() {
+		t.Helper()
+		cand := c.net.risk(t, "XA", len(said))
+		said[c.must(cand)[0]] = cand
+	}
+	say()
+	if leader := c.leader(); leader != odd {
+		if err := leader.node.await(leader.node.raft.LeadershipTransferToServer("XD", odd.addr())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the odd one reigns", func() bool { return odd.node.reign.Load() != nil })
+	blocks := odd.node.blocks.Load()
+	text := "a quorum has certified another history"
+	why.Store(&text)
+	for range 2 * len(c.members) {
+		if _, err := odd.node.Submit(context.Background(), []ledger.Candidate{c.net.risk(t, "XB", len(said))}); err == nil || !isPassing(err) {
+			t.Errorf("it answers a submission with %v", err)
+		}
+		c.leader(odd)
+		say()
+		leader := c.leader(odd)
+		_ = leader.node.await(leader.node.raft.LeadershipTransferToServer("XD", odd.addr())) // it may hand over before that ends
+	}
+	if s := odd.node.Status(); s.Diverged != text || s.DivergedSince.IsZero() || s.CaughtUp {
+		t.Errorf("it says %+v", s)
+	}
+	if n := odd.node.blocks.Load(); n != blocks {
+		t.Errorf("it ordered %d blocks", n-blocks)
+	}
+	for _, m := range c.up() {
+		if s := m.node.Status(); m != odd && s.Diverged != "" {
+			t.Errorf("%s is marked: %s", m.id, s.Diverged)
+		}
+	}
+	c.leader(odd)
+	say()
+	c.agree(said)
+}
+
 func TestMark(t *testing.T) {
 	net := newTestNetwork(t, "XA", "XB")
 	c := Config{Self: "XA", Servers: make([]Server, 2), Logger: testLog()}

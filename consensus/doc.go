@@ -48,6 +48,8 @@
 //	C15  A node that a block does not fit, though its proposer signed it for
 //	     this very term, vouches for nothing until another validator's block
 //	     fits: no acknowledgement, no read point, no fresh contact. It does not stop.
+//	     One of whose ledger it is known that it is wrong (Config.Diverged) does not
+//	     propose either: its blocks would do the same to all who are right.
 //
 //	C16  Raft's log is cut from its begin only, below an anchor, and below the block
 //	     that ends the newest certified checkpoint: whoever is behind it finds all

@@ -62,6 +62,9 @@ func (f *fsm) Apply(l *raft.Log) any {
 	default:
 		f.cfg.Logger.Warn("a block was refused", "refusal", out.Refused, "detail", out.Detail, "index", l.Index, "term", l.Term)
 	}
+	if out.Refused != "" && !out.Duplicate && f.cfg.Refused != nil {
+		f.cfg.Refused(raw)
+	}
 	f.astray.see(pos, raw, out) // before anybody who waits for this entry goes on
 	f.mu.Lock()
 	if pos.Index > f.applied.Index {

@@ -27,8 +27,8 @@ import (
 	"concordat/node/nodetest"
 )
 
-// siege is a network of which one validator is in hostile hands: three run whole
-// nodes, and the fourth is a traitor. All that is certified or signed anywhere
+// siege is a network of which one validator is in hostile hands: the others run
+// whole nodes, and XD is a traitor. All that is certified or signed anywhere
 // meanwhile is collected, and held against each other: see hold.
 type siege struct {
 	*nodetest.Network
@@ -43,12 +43,15 @@ type siege struct {
 	said      int                                  // statements by tell, for their names
 }
 
-// besiege founds XA, XB, XC and the traitor XD, and waits until something is
-// final that the traitor has too.
-func besiege(t *testing.T) *siege {
+// besiege founds a network of the traitor and some others, XA, XB and XC unless
+// they are named, and waits until something is final that the traitor has too.
+func besiege(t *testing.T, honest ...string) *siege {
 	t.Parallel()
+	if len(honest) == 0 {
+		honest = []string{"XA", "XB", "XC"}
+	}
 	s := &siege{
-		Network: found(t, "XA", "XB", "XC", "XD"), t: t, honest: []string{"XA", "XB", "XC"},
+		Network: found(t, append(slices.Clone(honest), "XD")...), t: t, honest: honest,
 		certified: map[mark]string{}, signed: map[statement.Region]map[uint64]mark{},
 	}
 	s.vs = receipt.FoundingValidators(s.Doc)
@@ -192,6 +195,12 @@ func (s *siege) wiped(id string) {
 		s.t.Fatal(err)
 	}
 	s.await(id+" to be back", func() bool { return s.Node(id).Ready() == nil })
+}
+
+// diverged reports that a node says that its ledger may not be the others'.
+func (s *siege) diverged(id string) bool {
+	st := s.Node(id).Status()
+	return !st.Vouching && slices.ContainsFunc(st.Problems, func(p client.Problem) bool { return p.Name == "diverged" })
 }
 
 // problem waits until a node tells of a problem in such words, and that it does not vouch.

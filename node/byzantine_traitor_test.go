@@ -19,6 +19,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"concordat/client/authority"
+	"concordat/consensus/catchup"
 	"concordat/consensus/certify"
 	"concordat/ledger/block"
 	"concordat/ledger/checkpoint"
@@ -48,12 +49,15 @@ type traitor struct {
 	mu     sync.Mutex
 	term   uint64
 	leads  bool
+	mute   bool // it votes for nobody
 	leader raft.ServerAddress
-	log    []*raft.Log       // entry i has index i+1
-	told   map[string]uint64 // up to where a follower has taken what this leader showed it
-	echoed map[string]mark   // the newest echo of each other validator
-	pushed [][]byte          // the notes that were pushed to it, the newest last
+	log    []*raft.Log        // entry i has index i+1
+	spoilt map[*raft.Log]bool // entries that every ledger refuses
+	told   map[string]uint64  // up to where a follower has taken what this leader showed it
+	echoed map[string]mark    // the newest echo of each other validator
+	pushed [][]byte           // the notes that were pushed to it, the newest last
 	serve  map[string]p2p.Handler
+	called map[string]int // how often, by name and caller
 }
 
 // mark is a size and a root, as the echoes have them.
@@ -70,7 +74,7 @@ func newTraitor(t *testing.T, n *nodetest.Network, region string) *traitor {
 		t.Fatal(err)
 	}
 	x := &traitor{
-		t: t, id: region, doc: n.Doc, told: map[string]uint64{}, echoed: map[string]mark{}, serve: map[string]p2p.Handler{},
+		t: t, id: region, doc: n.Doc, spoilt: map[*raft.Log]bool{}, told: map[string]uint64{}, echoed: map[string]mark{}, serve: map[string]p2p.Handler{}, called: map[string]int{},
 	}
 	for use, key := range map[authority.Role]*ed25519.PrivateKey{authority.Node: &x.node, authority.Cosign: &x.cosign} {
 		k, err := dir.Key(use)
@@ -134,6 +138,7 @@ func (x *traitor) handlers() {
 		x.host.Handle(name, most, func(ctx context.Context, from p2p.Member, req []byte) ([]byte, error) {
 			x.mu.Lock()
 			h := x.serve[name]
+			x.called[name+" "+from.Authority]++
 			x.mu.Unlock()
 			if h == nil {
 				h = otherwise
@@ -158,6 +163,15 @@ func (x *traitor) handlers() {
 		})
 	}
 	// A validator that came back without its votes asks every other for its term.
+	for _, name := range catchup.Protocols() {
+		handle(name, catchup.MaxRequest, func(context.Context, p2p.Member, []byte) ([]byte, error) {
+			return nil, &p2p.RemoteError{Code: "not-there", Message: "nothing"}
+		})
+	}
+	handle("submit/1", 4<<20, func(ctx context.Context, _ p2p.Member, _ []byte) ([]byte, error) {
+		<-ctx.Done() // it takes statements, and says nothing
+		return nil, ctx.Err()
+	})
 	handle("term/1", 64, func(context.Context, p2p.Member, []byte) ([]byte, error) { return cbor.Marshal(x.currentTerm()) })
 }
 
@@ -166,6 +180,13 @@ func (x *traitor) answers(name string, h p2p.Handler) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.serve[name] = h
+}
+
+// calls is how often a node has called one of the traitor's protocols.
+func (x *traitor) calls(name, from string) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.called[name+" "+from]
 }
 
 // follow answers Raft's messages.
@@ -177,7 +198,7 @@ func (x *traitor) follow(ctx context.Context) {
 			case *raft.AppendEntriesRequest:
 				rpc.Respond(x.take(c), nil)
 			case *raft.RequestPreVoteRequest:
-				rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: x.header(), Term: x.currentTerm(), Granted: c.Term > x.currentTerm()}, nil)
+				rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: x.header(), Term: x.currentTerm(), Granted: x.willing(c.Term)}, nil)
 			case *raft.RequestVoteRequest:
 				rpc.Respond(x.vote(c), nil)
 			default:
@@ -218,12 +239,18 @@ func (x *traitor) take(c *raft.AppendEntriesRequest) *raft.AppendEntriesResponse
 	return yes
 }
 
+func (x *traitor) willing(term uint64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return term > x.term && !x.mute
+}
+
 // vote is for whoever asks first in a term.
 func (x *traitor) vote(c *raft.RequestVoteRequest) *raft.RequestVoteResponse {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	granted := c.Term > x.term
-	if granted {
+	granted := c.Term > x.term && !x.mute
+	if c.Term > x.term {
 		x.term, x.leads = c.Term, false
 	}
 	return &raft.RequestVoteResponse{RPCHeader: x.header(), Term: x.term, Granted: granted}
@@ -261,24 +288,27 @@ func (x *traitor) beatOne(m p2p.Member, term uint64) bool {
 // take whoever says that it leads in a higher one.
 func (x *traitor) usurp() {
 	x.t.Helper()
-	for range 20 {
-		x.mu.Lock()
-		x.term++
-		x.leads, x.leader = true, ""
-		x.told = map[string]uint64{}
-		term := x.term
-		x.mu.Unlock()
-		follow := 0
-		for _, m := range x.others {
-			if x.beatOne(m, term) {
-				follow++
-			}
-		}
-		if follow == len(x.others) {
-			return
+	x.mu.Lock()
+	x.term++
+	x.leads, x.leader = true, ""
+	x.told = map[string]uint64{}
+	x.mu.Unlock()
+	for _, m := range x.others {
+		// One peer may raise a node's term so often, and no more.
+		if err := nodetest.Await(x.t.Context(), m.Authority+" to follow the traitor", func() bool {
+			return x.beatOne(m, x.currentTerm())
+		}); err != nil {
+			x.t.Fatal(err)
 		}
 	}
-	x.t.Fatalf("the others do not follow %s", x.id)
+}
+
+// votes says whether it votes for others: a vote against the rules is one for
+// somebody who has not all that it was told itself.
+func (x *traitor) votes(yes bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.mute = !yes
 }
 
 // resign leaves the others without a leader.
@@ -320,7 +350,7 @@ func (b *branch) append(e *raft.Log) {
 	if e.Type != raft.LogCommand || err != nil {
 		return
 	}
-	if h := signed.Header(); h.Term != e.Term || h.Size != uint64(len(b.tree)) || h.Root != b.root() {
+	if h := signed.Header(); b.x.spoilt[e] || h.Term != e.Term || h.Size != uint64(len(b.tree)) || h.Root != b.root() {
 		return // every ledger refuses it
 	}
 	x := b.x
@@ -374,8 +404,22 @@ func (b *branch) seal(change func(*block.Header), statements ...[]byte) []byte {
 
 // put has an entry come next, in the traitor's term.
 func (b *branch) put(data []byte) *branch {
-	b.append(&raft.Log{Index: uint64(len(b.log)) + 1, Term: b.x.currentTerm(), Type: raft.LogCommand, Data: data})
+	b.append(b.entry(data))
 	return b
+}
+
+// spoil has an entry come next that every ledger refuses.
+func (b *branch) spoil(data []byte) *branch {
+	e := b.entry(data)
+	b.x.mu.Lock()
+	b.x.spoilt[e] = true
+	b.x.mu.Unlock()
+	b.log = append(b.log, e)
+	return b
+}
+
+func (b *branch) entry(data []byte) *raft.Log {
+	return &raft.Log{Index: uint64(len(b.log)) + 1, Term: b.x.currentTerm(), Type: raft.LogCommand, Data: data}
 }
 
 // say has a good block of statements come next.

@@ -3,6 +3,7 @@ package node
 import (
 	"concordat/client"
 	"concordat/ledger"
+	"concordat/ledger/block"
 	"concordat/ledger/evidence"
 	"concordat/ledger/statement"
 )
@@ -23,6 +24,14 @@ func (n *Node) caught(p evidence.Proof) {
 		return
 	}
 	n.keeper.nudge()
+}
+
+// sawBlock looks whether a block that was refused is one of two that its
+// proposer signed for one place.
+func (n *Node) sawBlock(raw []byte) {
+	if proof, err := block.PeekProof(raw); err == nil {
+		n.certifier.SawBlock(proof)
+	}
 }
 
 // Evidence lists who is proved to have signed two histories: what the ledger

@@ -268,7 +268,7 @@ func (o *ordering) open() error {
 				c.NoteBehind()
 			}
 		},
-		Entry:            plausible,
+		Entry:            o.n.plausible,
 		HeartbeatTimeout: o.profile.Heartbeat,
 		Founded:          founded,
 	})
@@ -283,12 +283,13 @@ func (o *ordering) open() error {
 
 // plausible refuses a block from the future. Its time ends what a seal leaves
 // out, and no later block may have an earlier one.
-func plausible(data []byte) error {
+func (n *Node) plausible(data []byte) error {
 	h, err := block.PeekHeader(data)
 	if err != nil {
 		return nil // what no clock makes right the ledger refuses, at every node alike
 	}
 	if ahead := time.Until(time.UnixMilli(h.Time)); ahead > clockSlack {
+		n.sawBlock(data) // if it stays refused, its proposer may sign another in its place
 		return fmt.Errorf("its time is %s ahead of this node's clock, at most %s; is a clock wrong?", ahead.Round(time.Second), clockSlack)
 	}
 	return nil
@@ -308,13 +309,17 @@ func (o *ordering) settings() (consensus.Config, error) {
 		}
 		voters = append(voters, consensus.Server{ID: string(a.ID), Address: id.String()})
 	}
-	return consensus.Config{
+	c := consensus.Config{
 		Self: n.self(), Network: n.network, Dir: n.raftDir(), Profile: o.profile,
 		Key: n.nodeKey, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
 		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
 		Certified: n.certifiedAt, KeepLogBytes: n.cfg.Storage.KeepLog, Seal: n.seal,
-		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, Diverged: n.diverged,
-	}, nil
+		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, Diverged: n.diverged, Refused: n.sawBlock,
+	}
+	if n.cfg.orderConfig != nil {
+		n.cfg.orderConfig(&c)
+	}
+	return c, nil
 }
 
 // certifiedAt is the entry that brought the last block under the newest certified checkpoint.

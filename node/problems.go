@@ -16,7 +16,7 @@ func (n *Node) problems() []client.Problem {
 	add := func(name string, vouch bool, hint, format string, a ...any) {
 		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
 	}
-	if err := n.Healthy(); err != nil {
+	if err := n.Healthy(); err != nil && !n.stopping.Load() {
 		add("broken", true, "the node's log says which disk or file failed; mend it and start the node again, or let it catch up from the others with an empty data directory", "this node has failed: %v", err)
 	}
 	if a := n.order.away.Load(); a != nil {

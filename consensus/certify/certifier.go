@@ -47,6 +47,7 @@ type Certifier struct {
 
 	final      *checkpoint.Certified
 	finalAt    time.Time // when it became so here, as intervals are measured
+	grownAt    time.Time // when one of a greater size last did: an old size signed again is no progress
 	assembled  time.Time // when its note was last made
 	gathering  bool      // there are co-signatures that its note lacks
 	openSince  time.Time // since when there is something that is not final; zero: there is not

@@ -235,6 +235,9 @@ func (c *Certifier) certified(x *checkpoint.Certified, now time.Time) error {
 	switch {
 	case checkpoint.Newer(x, was):
 		c.finalAt = now
+		if was == nil || was.Checkpoint().Size < at.Size {
+			c.grownAt = now
+		}
 	case checkpoint.Newer(was, x) || len(x.Cosigners()) <= len(was.Cosigners()):
 		c.mu.Unlock()
 		return nil

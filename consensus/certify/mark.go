@@ -202,13 +202,13 @@ func (c *Certifier) markDueLocked(top mark, leads bool, now time.Time) time.Dura
 	return max(left(c.finalAt, 2*c.cfg.RefreshEvery+c.jitter), left(c.lastMarked, c.cfg.RefreshEvery/4))
 }
 
-// progressLocked is when something last became final, or when there was first
-// something to become final since.
+// progressLocked is when something more last became final, or when there was
+// first something to become final since.
 func (c *Certifier) progressLocked() time.Time {
-	if c.openSince.After(c.finalAt) {
+	if c.openSince.After(c.grownAt) {
 		return c.openSince
 	}
-	return c.finalAt
+	return c.grownAt
 }
 
 // echoLocked tells all validators what we hold.

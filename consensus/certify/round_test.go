@@ -488,3 +488,34 @@ func (w *world) grow(n int) mark {
 func (w *world) others(but ...string) []string {
 	return slices.DeleteFunc(slices.Clone(w.ids), func(id string) bool { return slices.Contains(but, id) })
 }
+
+// TestOldSizesAreNoProgress: that an old size is signed again, often, neither
+// keeps validators from marking a new one where no leader does, nor hides that it
+// is not final.
+func TestOldSizesAreNoProgress(t *testing.T) {
+	inBubble(t, 41, func(t *testing.T, w *world) {
+		w.tune = func(c *Config) { c.RefreshEvery = time.Second }
+		w.faults = faults{delay: 2 * time.Millisecond}
+		w.start("XA", "XB", "XC")
+		w.final(w.grow(1).size, "XA", "XB", "XC")
+		time.Sleep(3 * time.Second) // the leader has it signed again, and all answer one another
+		w.mu.Lock()
+		w.leader = "nobody"
+		w.mu.Unlock()
+		for range 5 {
+			time.Sleep(3 * time.Second)
+			began := time.Now()
+			w.final(w.grow(1).size, "XA", "XB", "XC")
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("certified after %v", took)
+			}
+		}
+		w.members["XC"].stop()
+		w.chain.add(1)
+		w.apply("XA", "XB")
+		time.Sleep(10 * time.Second)
+		if s := w.members["XA"].cert.Status(); time.Since(s.NotFinalSince) < 8*time.Second || len(s.NotFinal) == 0 {
+			t.Errorf("with two of four down, nothing is final since %v ago: %q", time.Since(s.NotFinalSince), s.NotFinal)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"os"
 	"regexp"
@@ -93,19 +94,22 @@ func askAt(t testing.TB, base, method, path string, body io.Reader, headers ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented(t, method, req.URL.Path, resp.StatusCode)
-	return answer{resp.StatusCode, resp.Header, b}
+	got := answer{resp.StatusCode, resp.Header, b}
+	got.documented(t, method, req.URL.Path)
+	return got
 }
 
-// paths is what openapi.json says of each: the statuses of each method.
-var paths = sync.OnceValue(func() map[string]map[string]struct {
-	Responses map[string]any `json:"responses"`
-} {
+// operations are what openapi.json says of a path, by method.
+type operations map[string]struct {
+	Responses map[string]struct {
+		Content map[string]any `json:"content"`
+	} `json:"responses"`
+}
+
+var paths = sync.OnceValue(func() map[string]operations {
 	raw, err := os.ReadFile("openapi.json")
 	var d struct {
-		Paths map[string]map[string]struct {
-			Responses map[string]any `json:"responses"`
-		} `json:"paths"`
+		Paths map[string]operations `json:"paths"`
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, &d)
@@ -116,19 +120,25 @@ var paths = sync.OnceValue(func() map[string]map[string]struct {
 	return d.Paths
 })
 
-// documented holds the status of an answer against openapi.json, for the paths that are there.
-func documented(t testing.TB, method, path string, status int) {
+// documented holds an answer's status and kind against openapi.json, for the paths that are there.
+func (a answer) documented(t testing.TB, method, path string) {
 	t.Helper()
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	for known, operations := range paths() {
-		o, is := operations[strings.ToLower(method)]
+	for known, ops := range paths() {
+		op, is := ops[strings.ToLower(method)]
 		if !is || !pathOf(known).MatchString(path) {
 			continue
 		}
-		if o.Responses[strconv.Itoa(status)] == nil {
-			t.Errorf("%s %s is answered %d, which openapi.json does not tell of", method, known, status)
+		r, is := op.Responses[strconv.Itoa(a.status)]
+		if !is {
+			t.Errorf("%s %s is answered %d, which openapi.json does not tell of", method, known, a.status)
+			return
+		}
+		kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+		if _, is := r.Content[kind]; len(a.body) > 0 && (err != nil || !is) {
+			t.Errorf("%s %s, %d, is answered as %q, which openapi.json does not tell of", method, known, a.status, kind)
 		}
 		return
 	}

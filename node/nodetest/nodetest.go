@@ -82,10 +82,17 @@ func Found(dir string, regions ...string) (*Network, error) {
 // It stops them when the test ends.
 func New(t testing.TB, regions ...string) *Network {
 	t.Helper()
+	return NewWith(t, nil, regions...)
+}
+
+// NewWith is New with a Network.Config.
+func NewWith(t testing.TB, config func(region string, c *node.Config), regions ...string) *Network {
+	t.Helper()
 	n, err := Found(t.TempDir(), regions...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.Config = config
 	t.Cleanup(func() {
 		if err := n.Close(); err != nil {
 			t.Errorf("closing: %v", err)

@@ -12,6 +12,9 @@
 //	    witnessing of that log until a restart finds it whole. It never begins anew.
 //	W4  For the node's own network it makes no signature: the round of the
 //	    validators alone does. It hands out what that round made.
+//	W5  Whatever anybody shows it of that network the round looks at first: a
+//	    validator's signature on another history is evidence, whoever brings it,
+//	    and what there is no time for is not refused, but asked for again.
 //
 // and of outside witnesses, that a line which it passes on is a co-signature by
 // the key that was configured, over exactly that checkpoint.

@@ -272,7 +272,7 @@ func (w *Witness) checkProof(r *request, size uint64, root merkle.Hash) *refusal
 // addOwn answers for the own network with what the validators' round made, and
 // signs nothing (W4). Whoever signed another history need not have signed for
 // the log too, and whoever shows it to us need not know what we have: it is
-// looked at before anything else is judged.
+// looked at before anything else is judged (W5).
 func (w *Witness) addOwn(r *request) (string, *refusal) {
 	saw := w.Own.Saw(checkpoint.Assemble(r.checkpoint, r.lines))
 	if saw != nil && !errors.Is(saw, ErrBusy) {
