@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -185,7 +186,8 @@ func (a *abstention) hear() bool {
 		case len(missing) == 0:
 			a.rec.Floor = floor
 		case time.Since(began) >= silence && len(heard) >= enough:
-			a.rec.Floor = floor + termMargin
+			// The bound is beyond what any honest node has reached.
+			a.rec.Floor = max(floor, min(floor+termMargin, n.maxTerm()))
 		default:
 			a.say("it lost its votes, and acknowledges nothing until it has heard the terms of all other validators; %s has not answered", strings.Join(missing, ", "))
 			if !a.sleep() {
@@ -221,10 +223,14 @@ func (a *abstention) ask(others []string, heard map[string]uint64) {
 	for range asked {
 		select {
 		case r := <-answers:
-			if r.err == nil {
-				heard[r.id] = r.term
-			} else {
+			switch most := a.n.maxTerm(); {
+			case r.err != nil:
 				a.n.log.Debug("a validator did not tell its term", "id", r.id, "err", r.err)
+			case r.term > most:
+				// Raft would store it, and nobody would follow this node any more, nor it anybody.
+				a.n.log.Warn("a validator tells a term that cannot be, which counts as no answer", "id", r.id, "term", r.term, "at_most", most)
+			default:
+				heard[r.id] = r.term
 			}
 		case <-ctx.Done():
 			return
@@ -245,7 +251,9 @@ func (a *abstention) stand() bool {
 		return false
 	}
 	for n.raft.CurrentTerm() < a.rec.Floor {
-		if err := n.tap.raiseTerm(a.rec.Floor, n.voters()); err != nil {
+		if most := n.maxTerm(); a.rec.Floor > most { // the clock was set back meanwhile
+			a.say("it lost its votes, and may have voted up to term %d; by this node's clock none can be above %d: is it right?", a.rec.Floor, most)
+		} else if err := n.tap.raiseTerm(a.rec.Floor, n.voters()); err != nil {
 			n.log.Debug("raft's term was not raised", "floor", a.rec.Floor, "err", err)
 		}
 		if n.raft.CurrentTerm() < a.rec.Floor && !a.sleep() {
@@ -260,6 +268,14 @@ func (a *abstention) stand() bool {
 	a.say("it lost its votes, and votes for nobody until it has what the leader has; no leader has answered yet")
 	n.tap.gate.set(rejoinSilent)
 	return true
+}
+
+// maxTerm is the highest plausible term.
+func (n *Node) maxTerm() uint64 {
+	if n.cfg.MaxTerm == nil {
+		return math.MaxUint64 - termMargin
+	}
+	return n.cfg.MaxTerm()
 }
 
 // raiseTerm moves Raft's term up by Raft's own hand, durably: with a vote request

@@ -20,8 +20,12 @@ import (
 type Ledger interface {
 	// Head is where the ledger stands.
 	Head() ledger.Head
-	// Judge says what applying the candidates, in order, would say, without writing.
+	// Judge says what applying the candidates, in order, would say, without
+	// writing. It refuses seals.
 	Judge([]ledger.Candidate) ([]ledger.Judgement, error)
+	// JudgeAlone says what applying a block of one candidate would say, at being
+	// the block's time in Unix milliseconds: of the leader's own statement.
+	JudgeAlone(at int64, c ledger.Candidate) (ledger.Judgement, error)
 	// Apply applies the entry at pos. An error means that storage is broken.
 	Apply(pos ledger.Position, raw []byte) (ledger.Applied, error)
 	// Flush returns when what is applied is on disk.
@@ -61,6 +65,10 @@ type Config struct {
 	// new network. It is for the network's very first start; to join one that
 	// runs, catch up with it and Adopt.
 	Found bool
+	// Late is for a node that is told to found a network which others have founded
+	// already, though nothing is certified that it could catch up with: it begins as
+	// with Found, and abstains (C18), since it may have voted and forgotten.
+	Late bool
 	// Logger takes the node's log. Default: slog.Default().
 	Logger *slog.Logger
 	// LogWriteDeadline is how long a write to Raft's log may take before a
@@ -104,6 +112,12 @@ type Config struct {
 	// LeaderFrontier asks whoever leads for Node.Frontier. It must not answer
 	// from memory: what counts is that the leader named it after it was asked.
 	LeaderFrontier func(ctx context.Context) (index uint64, err error)
+	// MaxTerm is the highest term that is plausible now. A validator that answers
+	// PeerTerm with a higher one is taken for one that does not answer, and no rejoin
+	// raises this node's term above it. Nil: there is no bound.
+	MaxTerm func() uint64
+	// Now is the clock that blocks get their times from. Default: time.Now.
+	Now func() time.Time
 	// QueueStatements and QueueBytes bound what waits to be proposed; beyond
 	// them Submit answers ErrBusy. Defaults 16384 and 64 MiB.
 	QueueStatements int
@@ -128,6 +142,9 @@ var ErrConfig = errors.New("consensus: bad configuration")
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.LogWriteDeadline == 0 {
 		c.LogWriteDeadline = 8 * time.Second

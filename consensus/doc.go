@@ -46,8 +46,9 @@
 //	C14  What is read from Raft's log, or of its votes, is what was written, or
 //	     is a failure (C11): nothing that a disk made up is applied, sent or voted by.
 //	C15  A node that a block does not fit, though its proposer signed it for
-//	     this very term, vouches for nothing until another validator's block
-//	     fits: no acknowledgement, no read point, no fresh contact. It does not stop.
+//	     this very term, acknowledges nothing until another validator's block fits,
+//	     or it is told that a quorum has its ledger (Confirm): no acknowledgement, no
+//	     read point, no fresh contact. It does not stop.
 //	     One of whose ledger it is known that it is wrong (Config.Diverged) does not
 //	     propose either: its blocks would do the same to all who are right.
 //
@@ -63,7 +64,10 @@
 //	     leader's log had after its return.
 //	C19  The leader's own statement (Config.Seal) is alone in its block, whose time is
 //	     the one that it was made for. What goes wrong with it costs nobody else's
-//	     statement its place.
+//	     statement its place, and stops no node of several. A seal gets into a
+//	     block in no other way: one that is handed in is refused before it is queued.
+//	C20  A leader whose entries most of the others refuse steps down, and does not
+//	     stand for election for a while, or until its clock is seen to agree.
 //
 // DESIGN.md has the roads not taken, and the argument for C18.
 package consensus

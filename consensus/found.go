@@ -74,6 +74,12 @@ func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.S
 		return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? "+
 			"Set found (--found) only at the very first start of this authority's node; never if it ever ran, here or elsewhere: it would forget what it voted", ErrNotFounded, c.Dir)
 	}
+	if c.Late {
+		// First: what lies there otherwise is a node that votes.
+		if err := writeRejoin(stable, rejoinRecord{Phase: rejoinUnheard}); err != nil {
+			return err
+		}
+	}
 	if err := raft.BootstrapCluster(c.raft(), logs, stable, anchors, c.Transport, foundingMembership(c)); err != nil {
 		return fmt.Errorf("founding in %s: %w", c.Dir, err)
 	}

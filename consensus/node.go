@@ -45,6 +45,7 @@ type Node struct {
 	known    knowledge
 	behind   behind
 	absence  *abstention // nil unless votes were lost
+	aside    aside
 	changed  news
 	observed chan raft.Observation
 
@@ -143,6 +144,7 @@ func Open(c Config) (_ *Node, err error) {
 	}
 	t := n.tap
 	t.log, t.logs, t.stopping, t.heartbeat, t.batch, t.fellBack = n.log, n.logs, n.stopping, c.Profile.Heartbeat, c.Profile.MaxAppend, n.NoteBehind
+	t.aside, t.entries = n.aside.now, n.seeClock
 	t.leads = func() bool { r := started.Load(); return r != nil && r.State() == raft.Leader }
 	if base != nil {
 		t.rebase(ledger.Position{Index: base.Index, Term: base.Term})

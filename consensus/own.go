@@ -1,10 +1,13 @@
 package consensus
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
 	"concordat/ledger"
+	"concordat/ledger/state"
+	"concordat/ledger/statement"
 )
 
 const (
@@ -39,7 +42,7 @@ func (n *Node) ownBlock(term uint64) *sealed {
 		return nil
 	}
 	base := n.cfg.Ledger.Head()
-	at := blockTime(base)
+	at := n.blockTime(base)
 	later := func(what string, args ...any) *sealed {
 		n.sealNext = time.Now().Add(n.sealRetry())
 		n.log.Error(what, append(args, "size", base.Size, "again_in", n.sealRetry())...)
@@ -52,12 +55,12 @@ func (n *Node) ownBlock(term uint64) *sealed {
 	if c == nil {
 		return nil
 	}
-	judgements, err := n.cfg.Ledger.Judge([]ledger.Candidate{*c})
+	j, err := n.cfg.Ledger.JudgeAlone(at, *c)
 	switch {
 	case err != nil:
 		return later("the ledger's seal could not be judged", "err", err)
-	case len(judgements) != 1 || judgements[0].Known || !judgements[0].Accepted():
-		return later("the ledger would refuse its own seal", "judgements", judgements)
+	case !j.Accepted():
+		return later("the ledger would refuse its own seal", "known", j.Known, "refusal", j.Verdict)
 	}
 	var attachments [][]byte
 	if c.Attachment != nil {
@@ -70,8 +73,33 @@ func (n *Node) ownBlock(term uint64) *sealed {
 	return s
 }
 
+// isSeal reports that a statement is a seal: the one kind that is never queued,
+// whoever hands it in, since no leader proposes another's (C19). Only what has the
+// kind's name somewhere in it is parsed.
+func isSeal(c ledger.Candidate) bool {
+	if !bytes.Contains(c.Raw, []byte(statement.Seal)) {
+		return false
+	}
+	u, err := statement.Parse(c.Raw)
+	if err != nil {
+		return false // the ledger says what is wrong with it
+	}
+	said := u.Statement()
+	return said.Kind() == statement.Seal
+}
+
+// sealRefused is the answer to a seal that is handed in.
+func sealRefused() Outcome {
+	return Outcome{Verdict: state.Verdict{
+		Name: state.SealMisplaced, Message: "seals are made by the node that leads, and are not taken from anybody",
+		Hint: "leave seals to the nodes; the leader makes one by itself",
+	}}
+}
+
 // ownRefused: every ledger refused the seal that ours had judged good. The block
 // for this size is used up in this term; another term begins, here or elsewhere.
+// The node does not fail over it: a seal rests on all of the state, and that two
+// nodes have another is found out and mended elsewhere (C15).
 func (n *Node) ownRefused(term uint64, s *sealed, why string) {
 	n.sealNext = time.Now().Add(n.sealRetry())
 	n.spoilt = spoilt{term, s.base.Size}

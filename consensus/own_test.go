@@ -12,6 +12,8 @@ import (
 
 	"concordat/ledger"
 	"concordat/ledger/block"
+	"concordat/ledger/state"
+	"concordat/ledger/statement"
 )
 
 // sealer gives statements that stand for seals: to consensus a seal is a
@@ -207,6 +209,54 @@ func TestRefusedSealBeginsAnotherTerm(t *testing.T) {
 		if err := m.node.fault.get(); err != nil {
 			t.Errorf("%s: %v", m.id, err)
 		}
+	}
+	c.agree(nil)
+}
+
+// TestSealsAreTakenFromNobody: one that is right about the ledger, and that this very
+// ledger has computed, is refused at once like any other, wherever it stands in a
+// request; and nobody stops or leads no more over it.
+func TestSealsAreTakenFromNobody(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "XA", "XB", "XC")
+	c.must(c.net.risk(t, "XA", 0))
+	c.agree(nil)
+	l := c.leader()
+	term := l.node.Term()
+	right := func(by statement.Region, at time.Time) ledger.Candidate {
+		body, err := l.ledger.MakeSeal(statement.TimeOf(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := statement.Sign(statement.Statement{Network: c.net.doc.ID(), Issuer: by, Body: &body}, testKey(string(by)+"/node"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ledger.Candidate{Raw: v.Raw()}
+	}
+	for round, at := range []time.Time{time.Now(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)} {
+		s := right("XB", at)
+		for i, cs := range [][]ledger.Candidate{{s}, {s, c.net.risk(t, "XC", 10*round), s}, {c.net.risk(t, "XC", 10*round+1), right(statement.Region(l.id), at)}} {
+			outcomes, err := l.node.Submit(t.Context(), cs)
+			if err != nil || len(outcomes) != len(cs) {
+				t.Fatalf("request %d: %v, %v", i, outcomes, err)
+			}
+			for at, o := range outcomes {
+				want := ""
+				if isSeal(cs[at]) {
+					want = state.SealMisplaced
+				}
+				if o.Verdict.Name != want || o.Known {
+					t.Errorf("request %d: statement %d: %+v, want %q", i, at, o, want)
+				}
+			}
+		}
+	}
+	if got := l.ledger.Head().Size; got != 1+2*3 {
+		t.Errorf("the ledger has %d statements, want 7", got)
+	}
+	if err := l.node.fault.get(); err != nil || !l.node.reigns(term) {
+		t.Errorf("the leader of term %d is in term %d: %v", term, l.node.Term(), err)
 	}
 	c.agree(nil)
 }

@@ -272,7 +272,7 @@ func (n *Node) seal(term uint64, items []item) (*sealed, error) {
 	if len(statements) == 0 {
 		return nil, nil
 	}
-	if s.raw, err = n.sign(term, base, blockTime(base), statements, attachments); err != nil {
+	if s.raw, err = n.sign(term, base, n.blockTime(base), statements, attachments); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -280,7 +280,9 @@ func (n *Node) seal(term uint64, items []item) (*sealed, error) {
 
 // blockTime is the time of a block that is made now, in Unix milliseconds.
 // Clocks of two leaders differ; time in the ledger does not run back.
-func blockTime(base ledger.Head) int64 { return max(time.Now().UnixMilli(), base.Time) }
+func (n *Node) blockTime(base ledger.Head) int64 {
+	return max(n.cfg.Now().UnixMilli(), base.Time)
+}
 
 // sign makes the block's bytes.
 func (n *Node) sign(term uint64, base ledger.Head, at int64, statements, attachments [][]byte) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 // is closed it belongs to the queue and, for what was taken, to the proposer.
 type request struct {
 	cs       []ledger.Candidate
+	queued   []int // the places in cs of those that are for a block
 	outcomes []Outcome
 	done     chan struct{} // closed when outcomes or err is whole
 
@@ -23,8 +24,18 @@ type request struct {
 	err       error
 }
 
+// newRequest answers seals at once; what is left of the request is for the queue.
 func newRequest(cs []ledger.Candidate) *request {
-	return &request{cs: cs, outcomes: make([]Outcome, len(cs)), done: make(chan struct{}), left: len(cs)}
+	r := &request{cs: cs, outcomes: make([]Outcome, len(cs)), done: make(chan struct{})}
+	for at, c := range cs {
+		if isSeal(c) {
+			r.outcomes[at] = sealRefused()
+		} else {
+			r.queued = append(r.queued, at)
+		}
+	}
+	r.left = len(r.queued)
+	return r
 }
 
 // item is one statement of a request.
@@ -54,16 +65,16 @@ func newQueue(maxItems, maxBytes int) *queue {
 
 func (q *queue) add(r *request) error {
 	size := 0
-	for _, c := range r.cs {
-		size += sizeOf(c)
+	for _, at := range r.queued {
+		size += sizeOf(r.cs[at])
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	// An empty queue takes whatever comes: else what is larger than all of it could never be submitted.
-	if len(q.items) > 0 && (len(q.items)+len(r.cs) > q.maxItems || q.bytes+size > q.maxBytes) {
+	if len(q.items) > 0 && (len(q.items)+len(r.queued) > q.maxItems || q.bytes+size > q.maxBytes) {
 		return fmt.Errorf("%w: %d in %d bytes, at most %d in %d bytes; try again in a moment", ErrBusy, len(q.items), q.bytes, q.maxItems, q.maxBytes)
 	}
-	for at := range r.cs {
+	for _, at := range r.queued {
 		q.items = append(q.items, item{r, at})
 	}
 	q.bytes += size

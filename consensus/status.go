@@ -31,6 +31,11 @@ type Status struct {
 	// Abstaining says, in a sentence, why this node votes for nobody and does
 	// not stand for election (C18), and what it waits for; empty if it may vote.
 	Abstaining string
+	// Refused says, in words, who did not take this node's blocks while it led, so
+	// that it stepped down (C20); RefusedSince is when that began. It is "" again when
+	// this node's clock was seen to agree with another's, or the others took a block.
+	Refused      string
+	RefusedSince time.Time
 	// Quorum: a leader is known that was heard recently, or this node leads and
 	// has heard a majority recently. NoQuorumSince is when that ended; zero
 	// while it is so.
@@ -81,6 +86,7 @@ func (n *Node) Status() Status {
 
 	s.Diverged, s.DivergedSince = n.astray.get()
 	agrees := s.Diverged == ""
+	s.Refused, s.RefusedSince = n.aside.get()
 
 	self := raft.ServerID(n.cfg.Self)
 	heard := n.raft.LastContact()
@@ -152,6 +158,7 @@ func (n *Node) watch() {
 		case <-n.closing:
 			return
 		}
+		n.lookAside()
 		s := n.Status()
 		n.known.mu.Lock()
 		was := n.known.leader

@@ -49,7 +49,8 @@ type Outcome struct {
 }
 
 // Submit gets statements ordered, and answers once they are applied here (C1)
-// or refused; one outcome for each, in their order. Only the leader orders.
+// or refused; one outcome for each, in their order. Only the leader orders. Seals
+// are refused, whoever made them (C19).
 //
 // Errors wrap ErrNotLeader (and ErrDiverged with it, at a leader that has),
 // ErrNoQuorum, ErrBusy, ErrClosed, ErrOutcomeUnknown, or what ended ctx. With any but ErrOutcomeUnknown, and the end of ctx, none of
@@ -62,6 +63,9 @@ func (n *Node) Submit(ctx context.Context, cs []ledger.Candidate) ([]Outcome, er
 		return nil, err
 	}
 	r := newRequest(cs)
+	if len(r.queued) == 0 {
+		return r.outcomes, nil
+	}
 	if err := n.queue.add(r); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type tap struct {
 	heartbeat time.Duration   // between two questions to a follower that is behind
 	batch     int             // entries in one message
 	fellBack  func()          // the leader says that its log begins after ours ends
+	aside     func() bool     // this node neither leads nor stands for election (C20)
+	entries   func([]*raft.Log)
 
 	gate gate
 	base atomic.Pointer[ledger.Position] // our log may begin after it; nil: it is whole
@@ -55,6 +57,8 @@ type peer struct {
 	heard time.Time // when the last request was sent that it answered in our favour
 	match uint64    // its log is ours up to here
 	told  uint64    // it knows that all is committed up to here
+
+	refused time.Time // since when it does not take our entries (C20); zero: it does
 
 	appending  int           // messages of Raft's own under way, heartbeats aside
 	announcing chan struct{} // closed at the end of the announcement under way; nil if there is none
@@ -98,6 +102,9 @@ func (t *tap) listen() {
 				continue
 			}
 			t.note(c)
+			if t.entries != nil {
+				t.entries(c.Entries)
+			}
 			above, err := t.aboveBase(clamped(c))
 			if err != nil {
 				rpc.Respond(nil, err)
@@ -115,8 +122,8 @@ func (t *tap) listen() {
 				continue
 			}
 		case *raft.TimeoutNowRequest:
-			if !t.gate.votes() {
-				rpc.Respond(nil, errAbstains)
+			if err := t.mayStand(); err != nil {
+				rpc.Respond(nil, err)
 				continue
 			}
 		}
@@ -189,31 +196,52 @@ func (t *tap) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.App
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
-// RequestPreVote asks for a pre-vote, unless this node may not stand (C18).
-func (t *tap) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+// mayStand is why this node may not be elected: it abstains (C18), or stands aside
+// (C20); nil if it may.
+func (t *tap) mayStand() error {
 	if !t.gate.votes() {
 		return errAbstains
+	}
+	if t.stepsAside() {
+		return errAside
+	}
+	return nil
+}
+
+func (t *tap) stepsAside() bool { return t.aside != nil && t.aside() }
+
+// RequestPreVote asks for a pre-vote, unless this node may not stand.
+func (t *tap) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if err := t.mayStand(); err != nil {
+		return err
 	}
 	return t.prevote.RequestPreVote(id, at, args, resp)
 }
 
-// RequestVote asks for a vote, unless this node may not stand (C18). Raft gets
+// RequestVote asks for a vote, unless this node may not stand. Raft gets
 // here only by way of pre-votes, or because a leader told it to stand, and
 // neither comes through.
 func (t *tap) RequestVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	if !t.gate.votes() {
-		return errAbstains
+	if err := t.mayStand(); err != nil {
+		return err
 	}
 	return t.Transport.RequestVote(id, at, args, resp)
 }
 
+// AppendEntries is what a leader says. One that stands aside says nothing more,
+// and so loses its lease: Raft has no other way to step down that needs no heir.
 func (t *tap) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if t.stepsAside() {
+		return errAside
+	}
 	heartbeat := args.PrevLogEntry == 0 && len(args.Entries) == 0
 	if !heartbeat {
 		defer t.beginAppend(id, args.Term)()
 	}
 	sent := time.Now()
-	if err := t.Transport.AppendEntries(id, at, args, resp); err != nil {
+	err := t.Transport.AppendEntries(id, at, args, resp)
+	t.noteAnswer(id, args, resp, err)
+	if err != nil {
 		return err
 	}
 	t.mu.Lock()

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -19,17 +18,19 @@ const (
 	RefusedProposer  = "bad-proposer"       // who it names is no validator, or has not signed it
 	RefusedTerm      = "wrong-term"         // it was signed for another term than it was ordered in
 	RefusedBase      = "stale-base"         // it builds on another size or root than the ledger has, and its proposer signed it for this very term
-	RefusedTime      = "time-runs-back"     // its time is before the last block's
 	RefusedStatement = "invalid-statement"  // a statement in it is not valid where it stands
 	RefusedRepeat    = "repeated-statement" // a statement in it is in the ledger already, or twice in the block
 )
 
 // provesCulprit says which refusals no honest proposer can meet: it signed the
 // block for exactly this base, and could have known. All others can befall an
-// unlucky one, or were made up by somebody else. A time that runs back is among
-// them: the base names a size and a root, and the last block's time is under
-// neither, so a leader that showed us another header than the proposer, with the
-// same statements and a later time, would have us blame an honest node.
+// unlucky one, or were made up by somebody else.
+//
+// No refusal hangs on what an earlier block's header says: its time, its
+// proposer, or how statements were divided into blocks. The root covers none of
+// it, so a leader could tell each of us something else, and have us refuse what
+// others take while all our roots are the same. What a block is held against is
+// the base that its own header names, the state, and the order's own term.
 var provesCulprit = map[string]bool{RefusedStatement: true, RefusedRepeat: true}
 
 // Applied is what an entry did.
@@ -100,7 +101,7 @@ func (l *Ledger) apply(p *pin, pos Position, raw []byte) (Applied, error) {
 	out := Applied{First: head.Size, Count: len(b.items), Hashes: b.hashes()}
 	head.Size += uint64(len(b.items))
 	head.Root = root
-	head.Time = b.time
+	head.Time = max(head.Time, b.time)
 	return out, l.commit(head, b)
 }
 
@@ -133,8 +134,6 @@ func (l *Ledger) admit(p *pin, pos Position, raw []byte) (*change, *Applied, err
 	case h.Size != head.Size || h.Root != head.Root:
 		return nil, refuseBlock(RefusedBase, h.Proposer, "it builds on size %d and root %x, the ledger has size %d and root %x",
 			h.Size, h.Root, head.Size, head.Root), nil
-	case h.Time < head.Time:
-		return nil, refuseBlock(RefusedTime, h.Proposer, "its time is %d, the last block's %d (Unix ms)", h.Time, head.Time), nil
 	}
 	items, err := b.Items()
 	if err != nil {
@@ -225,6 +224,8 @@ func (l *Ledger) before(p *pin, pos Position, raw []byte) (Applied, error) {
 const RefusedBefore = "refused-before"
 
 // recordOf finds the block in the ledger, wherever in the order it came from.
+// A proposer that signed it twice, with two times, signed one block twice: which
+// of the two headers a graft brought makes no difference to what the block did.
 func recordOf(p *pin, signed *block.Signed) (Block, bool, error) {
 	key := indexKey(tableBlock, signed.Header().Size)
 	value, err := p.get(key)
@@ -232,7 +233,15 @@ func recordOf(p *pin, signed *block.Signed) (Block, bool, error) {
 		return Block{}, false, err
 	}
 	rec, err := decodeBlock(key, value)
-	return rec, err == nil && bytes.Equal(rec.Proof.Header, signed.Proof().Header), err
+	if err != nil {
+		return Block{}, false, err
+	}
+	kept, err := rec.Proof.Claimed()
+	if err != nil {
+		return Block{}, false, fmt.Errorf("%w: the block at %d: %w", ErrCorrupt, rec.First, err)
+	}
+	kept.Time = signed.Header().Time
+	return rec, kept == signed.Header(), nil
 }
 
 // tell says what the block did whose record it is.

@@ -86,6 +86,49 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// Two ledgers that were shown one block under headers with different times have
+// one root, and so have to take the same blocks from then on: the root does not
+// cover the time, and what it does not cover refuses nothing (L2).
+func TestTimesDiffer(t *testing.T) {
+	n := newNetwork(t, "times.test")
+	ahead, right := n.open(t, small(vfs.NewMem())), n.open(t, small(vfs.NewMem()))
+	defer closeLedger(t, ahead)
+	defer closeLedger(t, right)
+	header := func(l *Ledger, proposer statement.Region, at int64) block.Header {
+		return block.Header{Network: n.id, Term: 1, Size: l.Head().Size, Root: l.Head().Root, Time: at, Proposer: proposer}
+	}
+	const now, minute = int64(sealTime) * 1000, int64(60_000)
+	said := n.say(t, "XA", 1, grant("XB"))
+	must(t, ahead, Position{1, 1}, n.sealAs(t, header(ahead, "XD", now+9*minute), testKey("XD/node"), said))
+	must(t, right, Position{1, 1}, n.sealAs(t, header(right, "XD", now), testKey("XD/node"), said))
+	if a, b := ahead.Head(), right.Head(); a.Root != b.Root || a.Time != now+9*minute || b.Time != now {
+		t.Fatalf("the heads are %+v and %+v", a, b)
+	}
+	// An honest block on the clock, then a seal on it: both take both.
+	c, raw := n.say(t, "XB", 1, grant("XA")), []byte(nil)
+	raw = n.sealAs(t, header(right, "XB", now+1), testKey("XB/node"), c)
+	must(t, ahead, Position{2, 1}, raw)
+	must(t, right, Position{2, 1}, raw)
+	_, raw = n.sealNow(t, right, 1, sealTime+60)
+	must(t, ahead, Position{3, 1}, raw)
+	must(t, right, Position{3, 1}, raw)
+	if a, b := ahead.Head(), right.Head(); a.Root != b.Root || a.Time != now+9*minute || b.Time != now+minute+7 {
+		t.Errorf("the heads are %+v and %+v; the time of a head is the latest of its blocks", a, b)
+	}
+	check(t, ahead)
+	check(t, right)
+	if again, err := ahead.Apply(Position{2, 1}, n.sealAs(t, header(right, "XB", now+1), testKey("XB/node"), c)); err != nil || !again.Duplicate {
+		t.Errorf("once more: %+v, %v", again, err)
+	}
+	// Seals go by the last seal's time, which the root covers.
+	if _, err := ahead.MakeSeal(sealTime + 59); err == nil {
+		t.Error("a seal was made for a time before the last one's")
+	}
+	if _, err := ahead.MakeSeal(sealTime + 61); err != nil {
+		t.Errorf("a seal on the clock, with a block ahead of it: %v", err)
+	}
+}
+
 func TestRefusedBlocks(t *testing.T) {
 	n := newNetwork(t, "refused.test")
 	other := newNetwork(t, "other.test")
@@ -132,7 +175,6 @@ func TestRefusedBlocks(t *testing.T) {
 		{"of another term", RefusedTerm, "", "term 7", n.sealAs(t, with(func(h *block.Header) { h.Term = 7 }), key, fresh)},
 		{"on another size", RefusedBase, "", "size 0", n.sealAs(t, with(func(h *block.Header) { h.Size = 0 }), key, fresh)},
 		{"on another root", RefusedBase, "", "", n.sealAs(t, with(func(h *block.Header) { h.Root[0] ^= 1 }), key, fresh)},
-		{"back in time", RefusedTime, "", "", n.sealAs(t, with(func(h *block.Header) { h.Time = base.Time - 1 }), key, fresh)},
 		{"with a repeated statement", RefusedRepeat, "XB", "index 0", n.sealAs(t, header, key, fresh, said)},
 		{"with a statement twice", RefusedRepeat, "XB", "in it before", n.sealAs(t, header, key, fresh, fresh)},
 		{"with what is no statement", RefusedStatement, "XB", "", n.sealAs(t, header, key, fresh, Candidate{Raw: []byte("?")})},

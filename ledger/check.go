@@ -210,7 +210,7 @@ func (r *replay) block(b Block) error {
 	if r.grafted = b.Position.Index == 0; !r.grafted {
 		applied = b.Position
 	}
-	r.head = Head{Size: r.head.Size + b.Count, Root: root, Applied: applied, Time: h.Time}
+	r.head = Head{Size: r.head.Size + b.Count, Root: root, Applied: applied, Time: max(r.head.Time, h.Time)}
 	return nil
 }
 
@@ -268,8 +268,6 @@ func (r *replay) header(b Block) (block.Header, error) {
 		err = fmt.Errorf("the block is of term %d, its record says %d", h.Term, b.Position.Term)
 	case b.Position.Index == 0 || r.grafted && b.Position.Index > r.head.Applied.Index:
 		// Of a grafted block, only what it holds is certified; not when it came.
-	case h.Time < r.head.Time:
-		err = fmt.Errorf("the block's time %d is before the last one's %d", h.Time, r.head.Time)
 	case b.Position.Index <= r.head.Applied.Index || b.Position.Term < r.head.Applied.Term:
 		err = fmt.Errorf("the block came with entry %v, the last one with %v", b.Position, r.head.Applied)
 	}

@@ -43,7 +43,7 @@ func (s *sealedReplay) put(writes []state.Write) {
 // seal recomputes a seal from what was replayed. A seal of long ago may cover
 // hashes that were erased since; then only its records can be held against it.
 func (r *replay) seal(h block.Header, said *statement.SealState) (state.Verdict, error) {
-	if at := statement.Time(h.Time / 1000); said.At != at {
+	if at := sealTimeOf(h.Time); said.At != at {
 		return mismatch(fmt.Sprintf("it is for %s, and its block for %s", said.At, at)), nil
 	}
 	made, err := r.sealed.shards.Seal(said.At, r.pin.hashesOf)

@@ -17,7 +17,9 @@
 //	     crash at any write leaves a ledger at some earlier position, never a torn one.
 //	L2   Root and state are a function of the sequence of entries: not of how
 //	     they were batched on disk, of restarts, crashes, or of the clock. What was
-//	     grafted gives the same as what the order brought, but for positions.
+//	     grafted gives the same as what the order brought, but for positions, and
+//	     for headers where a proposer signed several for the same statements: no
+//	     verdict hangs on an earlier block's header, which the root does not cover.
 //	L3   A block is applied whole or not at all, and its refusal has one name on
 //	     every node. Bad data is never an error; an error is a broken store.
 //	L4   Every leaf is a statement that the state accepted, and once in the ledger;

@@ -15,6 +15,20 @@ import (
 	"concordat/ledger/statement"
 )
 
+// ErrHeader is an ErrGraft of which the block's header alone is the cause,
+// whatever came with it: no validator signed it, or not for this place.
+var ErrHeader = fmt.Errorf("%w: its header is at fault", ErrGraft)
+
+// GraftError is an ErrGraft, and says which block does not fit: with Joined it
+// need not be the first that was not taken.
+type GraftError struct {
+	First uint64 // the size that the block was to be grafted at
+	err   error
+}
+
+func (e *GraftError) Error() string { return e.err.Error() }
+func (e *GraftError) Unwrap() error { return e.err }
+
 // GraftBlock is a block below a certified checkpoint, as a peer keeps it.
 type GraftBlock struct {
 	Proof      block.HeaderProof
@@ -25,6 +39,10 @@ type GraftBlock struct {
 	// Spent is a time by which batches may be spent (state.SpentAt): that of a
 	// seal below the checkpoint. 0: every attachment must be there.
 	Spent statement.Time
+	// Joined: it is taken only if the next block is too. So of a way through that
+	// nobody vouches for, nothing is kept unless all of it fits. A seal that comes
+	// next does not count: whatever way was taken, it begins there.
+	Joined bool
 }
 
 // How much is grafted in one batch: enough that the cost of a commit does not
@@ -47,8 +65,8 @@ const (
 // says where it goes on.
 //
 // It stops at the first block that does not fit. Those before it are kept, and
-// Applied tells of them; the error wraps ErrGraft, or ErrDiverged, and the
-// ledger is as good as before. What it took is durable with the next Flush.
+// Applied tells of them; the error wraps ErrGraft (ErrHeader, if the header
+// alone is the cause), or ErrDiverged, and the ledger is as good as before. What it took is durable with the next Flush.
 // Errors that wrap ErrBroken are the ledger's own, as with Apply.
 func (l *Ledger) Graft(blocks ...GraftBlock) (Applied, error) {
 	l.applying.Lock()
@@ -83,7 +101,7 @@ func graftable(blocks []GraftBlock) int {
 		for _, a := range b.Attachments {
 			size += len(a)
 		}
-		if i > 0 && (statements > graftStatements || size > graftBytes) {
+		if i > 0 && !blocks[i-1].Joined && (statements > graftStatements || size > graftBytes) {
 			return i
 		}
 	}
@@ -131,6 +149,9 @@ func (l *Ledger) graftOnce(scions []*scion, out *Applied) (misfit, err error) {
 		if misfit != nil {
 			// It may have changed what lies over the state before it was found
 			// out; so those before it are tried again, alone. They fit.
+			for i > 0 && scions[i-1].Joined {
+				i--
+			}
 			g = l.newGraft(v.pin)
 			for _, good := range scions[:i] {
 				if again, failed := g.block(good); again != nil || failed != nil {
@@ -245,7 +266,11 @@ func (l *Ledger) newGraft(p *pin) *graft {
 }
 
 func unfit(first uint64, format string, a ...any) error {
-	return fmt.Errorf("%w: block at %d: %w", ErrGraft, first, fmt.Errorf(format, a...))
+	return &GraftError{first, fmt.Errorf("%w: block at %d: %w", ErrGraft, first, fmt.Errorf(format, a...))}
+}
+
+func unfitHeader(first uint64, format string, a ...any) error {
+	return &GraftError{first, fmt.Errorf("%w: block at %d: %w", ErrHeader, first, fmt.Errorf(format, a...))}
 }
 
 // block takes one block. misfit says why it is not one that follows here.
@@ -257,22 +282,22 @@ func (g *graft) block(s *scion) (misfit, err error) {
 	h := s.header
 	switch {
 	case h.Network != g.ledger.network:
-		return unfit(first, "it is for network %s, this one is %s", h.Network, g.ledger.network), nil
+		return unfitHeader(first, "it is for network %s, this one is %s", h.Network, g.ledger.network), nil
 	case h.Size != g.head.Size || h.Root != g.head.Root:
-		return unfit(first, "it builds on size %d and root %x, the ledger has size %d and root %x", h.Size, h.Root, g.head.Size, g.head.Root), nil
+		return unfitHeader(first, "it builds on size %d and root %x, the ledger has size %d and root %x", h.Size, h.Root, g.head.Size, g.head.Root), nil
 	case h.Count != uint64(len(s.items)):
-		return unfit(first, "its header counts %d statements, it came with %d", h.Count, len(s.items)), nil
+		return unfitHeader(first, "its header counts %d statements, it came with %d", h.Count, len(s.items)), nil
 	}
 	proposer, known, err := state.View{Reader: g.over}.Authority(h.Proposer)
 	if err != nil {
 		return nil, err
 	}
 	if !known || proposer.Role != state.Validator {
-		return unfit(first, "%s, who proposed it, is no validator", h.Proposer), nil
+		return unfitHeader(first, "%s, who proposed it, is no validator", h.Proposer), nil
 	}
 	if key := proposer.Key(state.Node); s.verifiedBy == nil || !key.Equal(s.verifiedBy) {
 		if _, err := s.Proof.Verify(key); err != nil {
-			return unfit(first, "%w", err), nil
+			return unfitHeader(first, "%w", err), nil
 		}
 	}
 	g.trial.seal = func(_ uint64, said *statement.SealState) (v state.Verdict, err error) {
@@ -296,7 +321,7 @@ func (g *graft) block(s *scion) (misfit, err error) {
 	g.tiles.add(grown)
 	g.items = append(g.items, s.items...)
 	g.records = append(g.records, Block{First: first, Count: h.Count, Position: Position{Term: h.Term}, Proof: s.Proof})
-	g.head.Size, g.head.Root, g.head.Time = first+h.Count, root, h.Time
+	g.head.Size, g.head.Root, g.head.Time = first+h.Count, root, max(g.head.Time, h.Time)
 	return nil, nil
 }
 
@@ -325,6 +350,8 @@ func (g *graft) statement(s *scion, i int) (misfit, err error) {
 		return unfit(s.header.Size, "statement %d is at index %d already", index, j.Index), nil
 	case j.Verdict.Name == state.SealMismatch:
 		return fmt.Errorf("%w: statement %d: %s", ErrDiverged, index, j.Verdict), nil
+	case j.Verdict.Name == state.SealMisplaced: // in a certified tree it has its place; so it is the header that names another time
+		return unfitHeader(s.header.Size, "statement %d: %s", index, j.Verdict), nil
 	case !j.Verdict.Accepted():
 		return unfit(s.header.Size, "statement %d: %s", index, j.Verdict), nil
 	}

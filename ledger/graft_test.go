@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"concordat/ledger/block"
+	"concordat/ledger/bundle"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
@@ -352,10 +354,45 @@ func TestGraftAheadOfItsTime(t *testing.T) {
 	if err := l.Adopt(Position{3, 2}); err != nil {
 		t.Fatal(err)
 	}
-	if l.Head() != src.Head() {
-		t.Errorf("the head is %+v, want %+v", l.Head(), src.Head())
+	// What it says of the time stays with the head, and is in nobody's way.
+	want := src.Head()
+	want.Time = block.MaxTime
+	if l.Head() != want {
+		t.Errorf("the head is %+v, want %+v", l.Head(), want)
 	}
-	must(t, l, Position{4, 2}, n.seal(t, l.Head(), 2, n.say(t, "XD", 1, grant("XA"))))
+	must(t, l, Position{4, 2}, n.seal(t, src.Head(), 2, n.say(t, "XD", 1, grant("XA"))))
+	check(t, l)
+}
+
+// Blocks that are joined are taken together or not at all, whatever comes in one
+// call with them; and the error says which of them does not fit.
+func TestGraftJoined(t *testing.T) {
+	n := newNetwork(t, "joined.test")
+	src := n.open(t, small(vfs.NewMem()))
+	defer closeLedger(t, src)
+	for i, by := range []statement.Region{"XA", "XB", "XC", "XD"} {
+		must(t, src, Position{uint64(i + 1), 2}, n.seal(t, src.Head(), 2, n.say(t, by, 1, grant(validators[(i+1)%4]))))
+	}
+	l := n.open(t, small(vfs.NewMem()))
+	defer closeLedger(t, l)
+	blocks := scionsOf(t, src, 0)
+	blocks[1].Joined, blocks[2].Joined = true, true
+	bad := slices.Clone(blocks)
+	bad[3].Proof.Signature = bytes.Clone(bad[3].Proof.Signature)
+	bad[3].Proof.Signature[0] ^= 1
+	a, err := l.Graft(bad...)
+	var which *GraftError
+	if !errors.Is(err, ErrHeader) || !errors.Is(err, ErrGraft) || !errors.As(err, &which) || which.First != 3 {
+		t.Errorf("it gave %v; want ErrHeader of the block at 3", err)
+	}
+	if a.Count != 1 || l.Head().Size != 1 {
+		t.Errorf("%d statements were grafted, the ledger has %d; want the one block that is not joined", a.Count, l.Head().Size)
+	}
+	check(t, l)
+	mustGraft(t, l, blocks[1:]...)
+	if l.Head().Root != src.Head().Root {
+		t.Error("the root is another")
+	}
 	check(t, l)
 }
 
@@ -497,6 +534,85 @@ func TestGraftWithoutHashes(t *testing.T) {
 			t.Errorf("a bundle of the seal for %s gave %v, want %v", tt.at, err, tt.want)
 		}
 	}
+	check(t, l)
+}
+
+// A ledger that lacked, at an older seal, hashes that others had then does not
+// know what of them is gone since; it gives deltas all the same that anybody's
+// bundle of that seal is brought up to date with.
+func TestDeltaOfLedgerThatLackedHashes(t *testing.T) {
+	n := newNetwork(t, "delta.test")
+	src, l := n.open(t, small(vfs.NewMem())), n.open(t, small(vfs.NewMem()))
+	defer closeLedger(t, src)
+	defer closeLedger(t, l)
+	pos := Position{0, 1}
+	get := func(l *Ledger, since uint64) *bundle.Unverified {
+		t.Helper()
+		var b bytes.Buffer
+		if _, err := l.Bundle(&b, since); err != nil {
+			t.Fatal(err)
+		}
+		u, err := bundle.Parse(b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	seal := func(at statement.Time, to ...*Ledger) {
+		t.Helper()
+		_, raw := n.sealNow(t, src, 1, at)
+		pos.Index++
+		for _, l := range to {
+			must(t, l, pos, raw)
+			mustCertify(t, l, n.certify(t, l, l.Head().Size, at.Time()))
+		}
+	}
+	pos.Index++
+	must(t, src, pos, n.sealBlock(t, src.Head(), 1, sealTime,
+		n.batchOfAll(t, "XA", false, testHashes(0, 9), sealTime+100), n.batchOfAll(t, "XA", false, testHashes(9, 9), sealTime+9000)))
+	seal(sealTime+50, src)
+	old, err := get(src, 0).Verify(n.doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal(sealTime+150, src) // leaves the first batch out
+	blocks := scionsOf(t, src, sealTime+150)
+	for i := range blocks { // of a peer that has erased
+		delete(blocks[i].Attachments, hashOf(statement.NewAttachment(testHashes(0, 9))))
+	}
+	mustGraft(t, l, blocks...)
+	if err := l.Adopt(pos); err != nil {
+		t.Fatal(err)
+	}
+	mustCertify(t, l, n.certify(t, l, l.Head().Size, (sealTime+150).Time()))
+	update := func(b *bundle.Bundle, l *Ledger) *bundle.Bundle {
+		t.Helper()
+		out, err := b.Update(get(l, b.Size()), n.doc)
+		if err != nil {
+			t.Fatalf("from size %d: %v", b.Size(), err)
+		}
+		return out
+	}
+	live, grafted := update(old, src), update(old, l)
+	if live.Size() != grafted.Size() || live.Seal().Revoked != grafted.Seal().Revoked {
+		t.Errorf("the bundle became %d (%+v), from the other ledger %d (%+v)", live.Size(), live.Seal(), grafted.Size(), grafted.Seal())
+	}
+	check(t, l)
+	// From here on only what changes counts as changed.
+	pos.Index++
+	raw := n.sealBlock(t, src.Head(), 1, sealTime+151, n.say(t, "XA", 1, grant("XB")))
+	must(t, src, pos, raw)
+	must(t, l, pos, raw)
+	seal(sealTime+200, src, l)
+	update(grafted, l)
+	update(old, l)
+	var a, b bytes.Buffer
+	for l, to := range map[*Ledger]*bytes.Buffer{src: &a, l: &b} {
+		if _, err := l.Bundle(to, grafted.Size()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sameBytes(t, "the delta of the next seal", b.Bytes(), a.Bytes())
 	check(t, l)
 }
 

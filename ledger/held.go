@@ -105,13 +105,17 @@ func (l *Ledger) Held() ([]Candidate, error) { return l.OldestHeld(math.MaxInt, 
 func (l *Ledger) OldestHeld(most, bytesEnough int) ([]Candidate, error) {
 	var out []Candidate
 	size := 0
-	err := l.eachHeld([]byte{tableHeld}, func(c Candidate) bool {
+	err := l.EachHeld(func(c Candidate) bool {
 		out = append(out, c)
 		size += c.size()
 		return len(out) < most && size < bytesEnough
 	})
 	return out, err
 }
+
+// EachHeld gives what is held one by one, oldest first, until fn has enough.
+// It reads and decodes all of it: it is for a start, and not for every question.
+func (l *Ledger) EachHeld(fn func(Candidate) bool) error { return l.eachHeld([]byte{tableHeld}, fn) }
 
 // HeldByHash gives the statement with that hash, if it is held.
 func (l *Ledger) HeldByHash(hash statement.Hash) (c Candidate, is bool, err error) {

@@ -186,43 +186,56 @@ func (l *Ledger) lastSeal(t testing.TB) (state.Seal, bool, error) {
 	return v.State().LastSeal()
 }
 
-// A seal that somebody offers is taken only if it is the one that was made here.
+// A seal is taken from nobody, however right it is; the leader's own only if it is
+// the one that was made here, for the block in which it will stand.
 func TestJudgeSeal(t *testing.T) {
 	n := newNetwork(t, "offered.test")
 	l := n.open(t, small(vfs.NewMem()))
 	defer closeLedger(t, l)
 	must(t, l, Position{1, 1}, n.seal(t, l.Head(), 1, n.say(t, "XA", 1, grant("XB"))))
-	offer := func(c ...Candidate) []Judgement {
+	alone := func(at statement.Time, c Candidate) Judgement {
 		t.Helper()
-		js, err := l.Judge(c)
+		j, err := l.JudgeAlone(int64(at)*1000+999, c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return js
+		return j
 	}
 	vs := []statement.SealedValidator{}
 	for _, v := range n.validators(t) {
 		vs = append(vs, statement.SealedValidator{ID: v.ID, Cosign: v.Cosign, Node: v.Node})
 	}
-	if j := offer(n.signSeal(t, statement.SealState{Size: 1, At: sealTime, Validators: vs}))[0]; j.Verdict.Name != state.SealMisplaced {
+	if j := alone(sealTime, n.signSeal(t, statement.SealState{Size: 1, At: sealTime, Validators: vs})); j.Verdict.Name != state.SealMisplaced {
 		t.Errorf("a seal that nobody made here: %s", j.Verdict)
 	}
 	good, err := l.MakeSeal(sealTime)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j := offer(n.signSeal(t, good))[0]; !j.Accepted() {
-		t.Errorf("the seal that was made here: %s", j.Verdict)
+	// Those behind it in the batch do not suffer from it.
+	js, err := l.Judge([]Candidate{n.signSeal(t, good), n.say(t, "XB", 1, grant("XA")), n.signSeal(t, good)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if js := offer(n.say(t, "XB", 1, grant("XA")), n.signSeal(t, good)); js[1].Accepted() {
-		t.Error("a seal is accepted after another statement")
+	for i, want := range []string{state.SealMisplaced, "", state.SealMisplaced} {
+		if js[i].Verdict.Name != want || js[i].Accepted() != (want == "") {
+			t.Errorf("candidate %d beside a right seal: %s", i, js[i].Verdict)
+		}
+	}
+	for _, off := range []statement.Time{-1, 1} {
+		if j := alone(sealTime+off, n.signSeal(t, good)); j.Verdict.Name != state.SealMisplaced {
+			t.Errorf("a seal in a block of another time: %s", j.Verdict)
+		}
+	}
+	if j := alone(sealTime, n.signSeal(t, good)); !j.Accepted() || j.Index != 1 {
+		t.Errorf("the seal that was made here, at index %d: %s", j.Index, j.Verdict)
+	}
+	if j := alone(sealTime, n.say(t, "XB", 1, grant("XA"))); !j.Accepted() {
+		t.Errorf("another statement alone: %s", j.Verdict)
 	}
 	good.Records[0] ^= 1
-	if j := offer(n.signSeal(t, good))[0]; j.Verdict.Name != state.SealMismatch {
+	if j := alone(sealTime, n.signSeal(t, good)); j.Verdict.Name != state.SealMismatch {
 		t.Errorf("another seal than was made here: %s", j.Verdict)
-	}
-	if _, err := l.MakeSeal(sealTime); err != nil {
-		t.Error(err)
 	}
 }
 

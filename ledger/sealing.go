@@ -23,6 +23,11 @@ type sealing struct {
 	absent           []uint64      // batches whose hashes were erased and should be in revoked: it is not to be had
 	changed          []state.Write // records, as they are now
 	shards           []shardWrite  // with other bytes than at the last seal
+	// healed are the leaves of all shards of the revoked set, if this is the first
+	// seal that lacks no hashes after one that did; else nil. The shards that the
+	// last seal left here lacked something that other ledgers' had, so which of
+	// them this seal changes elsewhere is not known: all count as changed.
+	healed []merkle.Hash
 }
 
 // shardWrite is what becomes of a shard. The records of a shard of records are
@@ -35,7 +40,7 @@ type shardWrite struct {
 }
 
 // MakeSeal gives the seal of the newest state, for the leader to sign and to
-// propose alone in a block whose time is in the second at. What it computed is
+// propose alone in a block whose time is in the second at (JudgeAlone). What it computed is
 // kept for when the block is applied. The error wraps ErrErased if the ledger
 // lacks hashes that the seal would cover, which only a ledger does that was
 // grafted from seals newer than at; or ErrBroken.
@@ -110,6 +115,11 @@ func (l *Ledger) sealOf(p *pin, at statement.Time) (*sealing, error) {
 			revoked[w.i] = w.leaf
 		}
 	}
+	if last, err := p.sealed(); err != nil {
+		return nil, err
+	} else if last != nil && len(last.absent) > 0 && len(s.absent) == 0 {
+		s.healed = revoked
+	}
 	s.records = seal.Root(leaves[tableRecords])
 	s.revoked = seal.Root(slices.Concat([]merkle.Hash{merkle.LeafHash(s.plan.Summary.Leaf())}, revoked))
 	l.sealed.Store(s)
@@ -167,11 +177,16 @@ func mismatch(why string) state.Verdict {
 
 // applySeal judges a seal in a block with header h, which is to be applied to
 // the state that p pins.
+//
+// What it finds misplaced proves the proposer a bad one, and so does a seal that
+// trial.seals finds not to be alone: both lie in the block alone, which the
+// proposer signed. No honest proposer can be brought to make such a block, since
+// it takes no seal from anybody (offeredSeal), and its own goes alone into a block
+// for which JudgeAlone has accepted it. A mismatch proves nothing of the kind:
+// which of the two has the wrong state, this ledger cannot tell.
 func (l *Ledger) applySeal(p *pin, h block.Header, said *statement.SealState) (*sealing, state.Verdict, error) {
-	if at := statement.Time(h.Time / 1000); said.At != at {
-		return nil, state.Verdict{
-			Name: state.SealMisplaced, Message: fmt.Sprintf("the seal is for %s, and its block for %s", said.At, at), Hint: "seal for the time of the block",
-		}, nil
+	if said.At != sealTimeOf(h.Time) {
+		return nil, otherTime(said.At, h.Time), nil
 	}
 	s, err := l.sealOf(p, said.At)
 	if err != nil {
@@ -183,19 +198,57 @@ func (l *Ledger) applySeal(p *pin, h block.Header, said *statement.SealState) (*
 	return s, state.Verdict{}, nil
 }
 
-// offeredSeal judges a seal that somebody offers, by the last that was computed
-// here: to compute one for everybody who asks would be work for nothing, since
-// the leader makes them and has just asked MakeSeal.
-func (l *Ledger) offeredSeal(size uint64, said *statement.SealState) (state.Verdict, error) {
+// offeredSeal answers a seal that somebody offers, a validator or not: no seal is
+// taken but the proposer's own, which JudgeAlone knows.
+func offeredSeal(uint64, *statement.SealState) (state.Verdict, error) {
+	return state.Verdict{
+		Name: state.SealMisplaced, Message: "seals are made by the node that leads, and are not taken from anybody",
+		Hint: "leave seals to the nodes; the leader makes one by itself",
+	}, nil
+}
+
+// JudgeAlone says what applying a block of the candidate alone would say, on the
+// newest head, without writing anything; at is the block's time in Unix
+// milliseconds. It is for the leader's own statement, and the one way in which a
+// seal is accepted: the very one that MakeSeal has just made here. The error is
+// for a broken store.
+func (l *Ledger) JudgeAlone(at int64, c Candidate) (Judgement, error) {
+	v := l.View()
+	if v.err != nil {
+		return Judgement{}, v.err
+	}
+	js, err := l.judge(v, []Candidate{c}, func(size uint64, said *statement.SealState) (state.Verdict, error) {
+		return l.ownSeal(size, at, said), nil
+	})
+	if err := errors.Join(err, v.Close()); err != nil {
+		return Judgement{}, err
+	}
+	return js[0], nil
+}
+
+// ownSeal judges a seal by the last that was computed here, as applySeal will.
+func (l *Ledger) ownSeal(size uint64, at int64, said *statement.SealState) state.Verdict {
 	s := l.sealed.Load()
-	if s == nil || s.size != size || s.at != said.At {
+	switch {
+	case said.At != sealTimeOf(at):
+		return otherTime(said.At, at)
+	case s == nil || s.size != size || s.at != said.At:
 		return state.Verdict{
-			Name: state.SealMisplaced, Message: "seals are made by the node that leads, and this is none that was made here",
-			Hint: "leave seals to the nodes; the leader makes one by itself",
-		}, nil
+			Name: state.SealMisplaced, Message: fmt.Sprintf("the seal for %s at size %d is none that was made here", said.At, size),
+			Hint: "make it with MakeSeal, and propose it before anything else",
+		}
 	}
 	if why := s.check(said); why != "" {
-		return mismatch(why), nil
+		return mismatch(why)
 	}
-	return state.Verdict{}, nil
+	return state.Verdict{}
+}
+
+// sealTimeOf is what the seal is for in a block of that time (Unix ms).
+func sealTimeOf(block int64) statement.Time { return statement.Time(block / 1000) }
+
+func otherTime(seal statement.Time, block int64) state.Verdict {
+	return state.Verdict{
+		Name: state.SealMisplaced, Message: fmt.Sprintf("the seal is for %s, and its block for %s", seal, sealTimeOf(block)), Hint: "seal for the time of the block",
+	}
 }

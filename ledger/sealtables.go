@@ -87,7 +87,7 @@ func leafKey(table byte, i int) []byte {
 // empty, and has been from the beginning.
 type shardLeaf struct {
 	hash    merkle.Hash
-	changed uint64 // index of the seal that changed it last
+	changed uint64 // index of the seal that changed it last, here or elsewhere (sealing.healed)
 }
 
 func (s shardLeaf) encode() []byte {
@@ -202,6 +202,9 @@ func (w *batchWriter) sealed(s *sealing) {
 	if s.plan.Rebuild {
 		w.deleteTable([]byte{tableRevoked})
 		w.deleteTable([]byte{tableLeaf, tableRevoked})
+	}
+	for i, leaf := range s.healed {
+		w.set(leafKey(tableRevoked, i), shardLeaf{leaf, s.size}.encode())
 	}
 	for _, c := range s.shards {
 		w.set(leafKey(c.table, c.i), shardLeaf{c.leaf, s.size}.encode())

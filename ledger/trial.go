@@ -191,7 +191,8 @@ func refused(name, hint, format string, a ...any) Judgement {
 
 // Judge says, for candidates in order, what applying them on the newest head
 // would say, without writing anything: the leader's filter. Each accepted one
-// counts for those after it, each refused one does not. The error is for a
+// counts for those after it, each refused one does not. Seals are refused,
+// whoever made them: the leader's own is for JudgeAlone. The error is for a
 // broken store.
 func (l *Ledger) Judge(cs []Candidate) ([]Judgement, error) {
 	v := l.View()
@@ -205,6 +206,11 @@ func (l *Ledger) Judge(cs []Candidate) ([]Judgement, error) {
 // JudgeAt is Judge on the head of a view, so that a block's base and its
 // statements are judged as one.
 func (l *Ledger) JudgeAt(v *View, cs []Candidate) ([]Judgement, error) {
+	return l.judge(v, cs, offeredSeal)
+}
+
+// judge is JudgeAt, with a word on seals (trial.seal).
+func (l *Ledger) judge(v *View, cs []Candidate, seal func(uint64, *statement.SealState) (state.Verdict, error)) ([]Judgement, error) {
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
@@ -214,7 +220,7 @@ func (l *Ledger) JudgeAt(v *View, cs []Candidate) ([]Judgement, error) {
 	out := make([]Judgement, len(cs))
 	us := parseAll(cs, out)
 	t := newTrial(v.pin)
-	t.seal = l.offeredSeal
+	t.seal = seal
 	verified, err := t.verify(l.options.Checker, us)
 	if err != nil {
 		return nil, v.blame(fmt.Errorf("judging: %w", err))

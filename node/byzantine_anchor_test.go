@@ -99,13 +99,16 @@ func TestTraitorAnchors(t *testing.T) {
 		s.x.usurp()
 		b := s.x.branch()
 		for _, m := range s.x.others {
-			var resp raft.InstallSnapshotResponse
-			err := s.x.wire.InstallSnapshot(raft.ServerID(m.Authority), raft.ServerAddress(m.Peer.String()), &raft.InstallSnapshotRequest{}, &resp, nil)
-			if !errors.Is(err, p2p.ErrSnapshot) {
-				t.Errorf("%s answers %v", m.Authority, err)
-			}
+			// A leader that was led away needs a moment to know whom it follows.
+			s.await(m.Authority+" to hear it, and to look into it", func() bool {
+				var resp raft.InstallSnapshotResponse
+				err := s.x.wire.InstallSnapshot(raft.ServerID(m.Authority), raft.ServerAddress(m.Peer.String()), &raft.InstallSnapshotRequest{}, &resp, nil)
+				if !errors.Is(err, p2p.ErrSnapshot) {
+					t.Fatalf("%s answers %v", m.Authority, err)
+				}
+				return contains(s.Log(m.Authority).String(), "says that this node is behind, and nothing is certified that it has not")
+			})
 		}
-		s.logged("says that this node is behind, and nothing is certified that it has not")
 		s.nothing(b) // they follow, and have not gone to look for what there is not
 		for _, id := range s.honest {
 			if st := s.Node(id).Status(); st.CatchingUp != nil {

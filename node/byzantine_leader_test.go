@@ -2,10 +2,12 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,18 +207,6 @@ func TestTraitorLeads(t *testing.T) {
 		})
 		s.settle()
 	})
-	s.run("signs a block that fits nobody", func(t *testing.T) {
-		s.x.usurp()
-		b = s.x.branch()
-		b.spoil(b.seal(func(h *block.Header) { h.Size += 3 }, s.statement("XA").Raw())).show(s.honest...)
-		b.becomes()
-		for _, id := range s.honest {
-			// Each might be the one that is wrong, and says so until an honest leader's block fits.
-			s.problem(id, "diverged", "either somebody lies")
-		}
-		s.peace()
-		s.settle()
-	})
 	s.run("orders for one only", func(t *testing.T) {
 		s.x.votes(false) // so that none is elected who has not all that anybody was told is committed
 		s.x.usurp()
@@ -242,4 +232,57 @@ func TestTraitorLeads(t *testing.T) {
 		s.caught(s.honest, evidence.KindTwoBlocks)
 	})
 	s.hold()
+}
+
+// TestTraitorMarksAll: one block that it signs on a size that nobody has could
+// mean, at each node, that this node's ledger is wrong: all stop vouching, and say
+// so. They find out that they agree as soon as there is something to order.
+func TestTraitorMarksAll(t *testing.T) {
+	s := besiege(t)
+	s.x.usurp()
+	b := s.x.branch()
+	b.spoil(b.seal(func(h *block.Header) { h.Size += 3 }, s.statement("XA").Raw())).show(s.honest...)
+	b.becomes()
+	for _, id := range s.honest {
+		s.problem(id, "diverged", "either somebody lies")
+	}
+	s.x.resign()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, id := range s.honest {
+		var some []*statement.Verified
+		for range 300 {
+			some = append(some, s.statement(id))
+		}
+		wg.Go(func() {
+			for _, v := range some {
+				one, done := context.WithTimeout(ctx, 3*time.Second)
+				_, _ = s.Client(id).Submit(one, v.Raw(), nil, client.Ordered) // what becomes of it is not the question
+				done()
+				if ctx.Err() != nil || pause(ctx, 100*time.Millisecond) {
+					return
+				}
+			}
+		})
+	}
+	began := time.Now()
+	s.await("nobody to be marked", func() bool { return !slices.ContainsFunc(s.honest, s.diverged) })
+	t.Logf("all agree after %v", time.Since(began).Round(time.Millisecond))
+	cancel()
+	wg.Wait()
+	s.work()
+	s.nobody()
+	s.hold()
+}
+
+// pause waits, and reports that ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return false
+	case <-ctx.Done():
+		return true
+	}
 }

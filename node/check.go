@@ -67,10 +67,30 @@ func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledge
 	}
 	final, release, ok := n.certifier.FinalView()
 	if !ok {
-		return n.decider.DecideUncertain(codes, q, view.State(), n.FinalSize())
+		size := n.FinalSize()
+		lifting, err := mayLift(view, size)
+		if err != nil {
+			return recognition.Decision{}, err
+		}
+		return n.decider.DecideUncertain(codes, q, view.State(), size, lifting)
 	}
 	defer release()
 	return n.decider.DecideBoth(codes, q, view.State(), final.State())
+}
+
+// mayLift reports whether a statement from index from on may lift what speaks
+// against a code. It asks the listing of each kind for the first there, however
+// many there are.
+func mayLift(view *ledger.View, from uint64) (bool, error) {
+	for _, k := range statement.Kinds() {
+		if !recognition.MayLift(k) {
+			continue
+		}
+		if found, err := view.Statements(ledger.Filter{From: from, Limit: 1, Kind: k}); err != nil || len(found) > 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // The consistencies that a check may ask for.

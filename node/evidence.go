@@ -1,6 +1,8 @@
 package node
 
 import (
+	"fmt"
+
 	"concordat/client"
 	"concordat/ledger"
 	"concordat/ledger/block"
@@ -10,20 +12,23 @@ import (
 
 // caught gets evidence against a validator into the ledger. It is held on this
 // node's disk from here on, and offered until it is ordered, or refused because
-// another node was first.
-func (n *Node) caught(p evidence.Proof) {
+// another node was first. After an error it is called again.
+func (n *Node) caught(p evidence.Proof) error {
 	log := n.log.With("culprit", p.Culprit(), "kind", p.Kind())
 	log.Error("a validator signed two histories; the evidence goes into the ledger", "words", p.Words())
+	if n.accused.by(p.Culprit(), n.me.ID) { // found anew after a restart; one piece of ours is enough
+		n.keeper.nudge()
+		return nil
+	}
 	v, err := n.sayAsNode(&statement.ReportEvidence{Culprit: p.Culprit(), Proof: p.Encode()})
 	if err != nil {
-		log.Error("evidence cannot be put into a statement", "err", err)
-		return
+		return fmt.Errorf("putting it into a statement: %w", err)
 	}
-	if err := n.ledger.Hold(ledger.Candidate{Raw: v.Raw()}); err != nil {
-		log.Error("evidence cannot be held", "err", err)
-		return
+	if err := n.hold(v, ledger.Candidate{Raw: v.Raw()}); err != nil {
+		return fmt.Errorf("holding it: %w", err)
 	}
 	n.keeper.nudge()
+	return nil
 }
 
 // sawBlock looks whether a block that was refused is one of two that its
@@ -52,23 +57,7 @@ func (n *Node) Evidence(v *ledger.View) ([]client.Culprit, error) {
 		logged[r.Culprit] = true
 		out = append(out, n.culprit(p, &index))
 	}
-	held, err := n.ledger.Held()
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range held {
-		u, err := statement.Parse(c.Raw)
-		if err != nil {
-			return nil, err
-		}
-		body, is := u.Statement().Body.(*statement.ReportEvidence)
-		if !is || logged[body.Culprit] {
-			continue
-		}
-		p, err := evidence.Parse(body.Proof)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range n.accused.without(logged) {
 		out = append(out, n.culprit(p, nil))
 	}
 	return out, nil

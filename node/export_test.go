@@ -17,3 +17,19 @@ func OnOrder(c *Config, change func(*consensus.Config)) { c.orderConfig = change
 func EraseNow(n *Node) (erased int, err error) {
 	return n.ledger.Erase(time.Now(), n.cfg.Storage.EraseAfter, 1000)
 }
+
+// ErrClockAhead is why no seal is made.
+var ErrClockAhead = errClockAhead
+
+// AheadOf is how far a co-signature is ahead of the quorum's time.
+var AheadOf = aheadOf
+
+// SealAt asks for a seal as consensus does, of a leader whose clock shows at.
+func SealAt(n *Node, at time.Time) (*ledger.Candidate, error) { return n.seal(n.ledger.Head(), at) }
+
+// MayLift reports whether a statement from index from on may lift what speaks against a code.
+func MayLift(n *Node, from uint64) (bool, error) {
+	view := n.View()
+	defer n.release(view)
+	return mayLift(view, from)
+}

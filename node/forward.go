@@ -230,7 +230,8 @@ func (n *Node) serveTerm(context.Context, p2p.Member, []byte) ([]byte, error) {
 	return cbor.Marshal(n.order.Term())
 }
 
-// peerTerm asks another validator for its term.
+// peerTerm asks another validator for its term. Errors wrap errAnswer where it is no
+// honest node's.
 func (n *Node) peerTerm(ctx context.Context, id string) (term uint64, err error) {
 	answer, err := n.host.Call(ctx, id, termProtocol, nil)
 	if err != nil {
@@ -238,6 +239,10 @@ func (n *Node) peerTerm(ctx context.Context, id string) (term uint64, err error)
 	}
 	if err := forwardMode.Unmarshal(answer, &term); err != nil {
 		return 0, fmt.Errorf("%s: %w: %w", id, errAnswer, err)
+	}
+	// Raft would store it before it thinks about it: see p2p, P5 and P10.
+	if most := n.maxTerm(); term > most {
+		return 0, fmt.Errorf("%s: %w: term %d, at most %d is plausible by this node's clock", id, errAnswer, term, most)
 	}
 	return term, nil
 }

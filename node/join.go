@@ -20,57 +20,32 @@ import (
 	"concordat/p2p"
 )
 
-// clockSlack is how far ahead of this node's clock a block's time may be.
-const clockSlack = 10 * time.Minute
+// clockSlack is how far ahead of this node's clock a block's time may be: well below
+// what makes a bundle with a seal of that time unverifiable (bundle.SealAhead).
+const clockSlack = 2 * time.Minute
 
 // start opens Raft, or begins to catch up where this node lacks what Raft needs.
 // From then on one goroutine does either until the node stops.
 func (o *ordering) start() error {
-	err := o.foundable()
-	if err == nil {
-		err = o.open()
-	}
-	gap, missing := missingOf(err)
-	if err != nil && !missing {
-		return err
-	}
-	if missing {
-		o.leave(gap.why)
-	}
-	o.running.Go(func() { o.run(o.n.stop, gap) })
-	return nil
-}
-
-// foundable is consensus.ErrNotFounded where this node was told to found a
-// network that runs already: it is late, or has lost its disk and its marker, and
-// a node that begins anew has forgotten what it voted.
-func (o *ordering) foundable() error {
-	n := o.n
-	if !n.cfg.Found || n.ledger.Head().Size > 0 || exists(n.marker()) || exists(filepath.Join(n.raftDir(), "raft.db")) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(n.stop, foundingLook)
-	defer cancel()
-	for _, m := range (peers{n.host}).Members() {
-		if n.host.AwaitConnected(ctx, m) != nil {
-			break // nobody is in a hurry to found a network
+	var g *gap
+	if o.founds() {
+		g = &gap{why: "it is to found a network, or to join the one that the others founded", found: true}
+	} else if err := o.open(); err != nil {
+		missing := false
+		if g, missing = missingOf(err); !missing {
+			return err
 		}
 	}
-	cfg := o.catchupConfig()
-	cfg.CallTimeout = foundingLook
-	there, err := catchup.Look(n.stop, cfg)
-	if err != nil {
-		return err
+	switch {
+	case g == nil:
+	case g.found:
+		o.stayAway(g.why)
+	default:
+		o.leave(g.why)
 	}
-	if there.Certified == nil || there.Certified.Checkpoint().Size == 0 {
-		return nil
-	}
-	n.log.Warn("told to found a network that runs already: joining it instead", "size", there.Certified.Checkpoint().Size)
-	return fmt.Errorf("%w: the network runs already", consensus.ErrNotFounded)
+	o.running.Go(func() { o.run(o.n.stop, g) })
+	return nil
 }
-
-// foundingLook is how long a node that is to found a network looks for the others.
-const foundingLook = time.Second
 
 // marker is the file beside the keys that says that this authority's node has run.
 func (n *Node) marker() string { return filepath.Join(n.cfg.Dir, "founded") }
@@ -86,19 +61,20 @@ func exists(path string) bool {
 type gap struct {
 	why    string // for people
 	rejoin bool   // its votes are lost too
+	found  bool   // it was told to found a network, and it is not known whether there is one
 }
 
 // missingOf reports whether catching up helps against an error of opening Raft.
 func missingOf(err error) (*gap, bool) {
 	switch {
 	case errors.Is(err, consensus.ErrNotFounded):
-		return &gap{"it has no data, and founds no network", true}, true
+		return &gap{why: "it has no data, and founds no network", rejoin: true}, true
 	case errors.Is(err, consensus.ErrStateLost):
-		return &gap{"what it had voted is lost", true}, true
+		return &gap{why: "what it had voted is lost", rejoin: true}, true
 	case errors.Is(err, consensus.ErrLedgerAhead):
-		return &gap{"the order's log is older than the ledger: an older copy, or a lost disk", true}, true
+		return &gap{why: "the order's log is older than the ledger: an older copy, or a lost disk", rejoin: true}, true
 	case errors.Is(err, consensus.ErrGap):
-		return &gap{"the ledger ends before the order's log begins", false}, true
+		return &gap{why: "the ledger ends before the order's log begins"}, true
 	}
 	return nil, false
 }
@@ -111,7 +87,12 @@ func (o *ordering) run(ctx context.Context, g *gap) {
 				return
 			}
 		}
-		err := o.catchUp(ctx, g)
+		var err error
+		if g.found {
+			err = o.found(ctx)
+		} else {
+			err = o.catchUp(ctx, g)
+		}
 		var again bool
 		switch {
 		case err == nil:
@@ -123,6 +104,9 @@ func (o *ordering) run(ctx context.Context, g *gap) {
 		if g, again = missingOf(err); !again {
 			o.n.fail(fmt.Errorf("catching up: %w", err))
 			return
+		}
+		if a := o.away.Load(); a == nil || a.why != g.why {
+			o.leave(g.why) // there was a network to join after all
 		}
 		if sleep(ctx, time.Second) != nil {
 			return
@@ -153,7 +137,7 @@ func (o *ordering) stay(ctx context.Context) *gap {
 			if err := c.Close(); err != nil {
 				o.n.log.Warn("closing the order's log", "err", err)
 			}
-			return &gap{o.away.Load().why, false}
+			return &gap{why: o.away.Load().why}
 		case <-ctx.Done():
 			return nil
 		}
@@ -234,18 +218,23 @@ func asked(peers []catchup.Peer) (n int) {
 func (o *ordering) catchupConfig() catchup.Config {
 	return catchup.Config{
 		Ledger: o.n.ledger, Net: peers{o.n.host}, Origin: o.n.doc.Network, Logger: o.n.log,
+		SawBlock: func(p block.HeaderProof) { o.n.certifier.SawBlock(p) },
 	}
 }
 
 // open opens Raft over a transport of its own.
-func (o *ordering) open() error {
+func (o *ordering) open() error { return o.openAs(func(*consensus.Config) {}) }
+
+// openAs is open with a change to Raft's settings.
+func (o *ordering) openAs(change func(*consensus.Config)) error {
 	c, err := o.settings()
 	if err != nil {
 		return err
 	}
-	founded, err := time.Parse(time.RFC3339, o.n.doc.Created)
+	change(&c)
+	founded, err := o.n.founded()
 	if err != nil {
-		return fmt.Errorf("genesis: created: %w", err)
+		return err
 	}
 	// Raft and its transport need one another: the transport asks for a term only
 	// once a message arrives, and then Raft is there or the message is refused.
@@ -281,8 +270,8 @@ func (o *ordering) open() error {
 	return nil
 }
 
-// plausible refuses a block from the future. Its time ends what a seal leaves
-// out, and no later block may have an earlier one.
+// plausible refuses a block from the future: its time ends what its seal leaves
+// out, and the next proposer's clock starts from it.
 func (n *Node) plausible(data []byte) error {
 	h, err := block.PeekHeader(data)
 	if err != nil {
@@ -290,8 +279,11 @@ func (n *Node) plausible(data []byte) error {
 	}
 	if ahead := time.Until(time.UnixMilli(h.Time)); ahead > clockSlack {
 		n.sawBlock(data) // if it stays refused, its proposer may sign another in its place
-		return fmt.Errorf("its time is %s ahead of this node's clock, at most %s; is a clock wrong?", ahead.Round(time.Second), clockSlack)
+		err := fmt.Errorf("its time is %s ahead of this node's clock, at most %s; is a clock wrong?", ahead.Round(time.Second), clockSlack)
+		n.order.refuses(err)
+		return err
 	}
+	n.order.refuses(nil)
 	return nil
 }
 
@@ -314,7 +306,7 @@ func (o *ordering) settings() (consensus.Config, error) {
 		Key: n.nodeKey, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
 		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
 		Certified: n.certifiedAt, KeepLogBytes: n.cfg.Storage.KeepLog, Seal: n.seal,
-		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, Diverged: n.diverged, Refused: n.sawBlock,
+		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, MaxTerm: n.maxTerm, Diverged: n.diverged, Refused: n.sawBlock,
 	}
 	if n.cfg.orderConfig != nil {
 		n.cfg.orderConfig(&c)

@@ -125,6 +125,7 @@ func (k *keeper) letGo(cand ledger.Candidate, r orderResult) bool {
 		k.n.log.Error("refused statement cannot be dropped", "hash", u.Hash(), "err", err)
 		return false
 	}
+	k.n.accused.drop(u.Hash())
 	return true
 }
 

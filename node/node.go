@@ -52,6 +52,7 @@ type Node struct {
 	order     *ordering
 	courier   *courier
 	keeper    *keeper
+	accused   accused
 	feeder    *witness.Feeder
 	witness   *witness.Witness
 	decider   *recognition.Decider
@@ -121,6 +122,9 @@ func Start(cfg Config) (_ *Node, err error) {
 	}
 	n.serveCatchup()
 	n.order = newOrdering(n, profile)
+	if err := n.recallAccused(); err != nil {
+		return nil, err
+	}
 	n.keeper = newKeeper(n) // the certifier may have evidence to keep as soon as it is open
 	if err := n.openCertifier(keys); err != nil {
 		return nil, err
@@ -143,12 +147,34 @@ func Start(cfg Config) (_ *Node, err error) {
 	return n, nil
 }
 
-// watch waits for a fault of the store, which the node cannot live with.
+// watch waits for a fault of the store, which the node cannot live with, and
+// meanwhile tells Raft's part when a quorum has confirmed this node's ledger.
 func (n *Node) watch() {
-	select {
-	case <-n.ledger.Broken():
-		n.fail(n.ledger.Err())
-	case <-n.stop.Done():
+	for {
+		changed := n.certifier.Changed()
+		n.confirm()
+		select {
+		case <-changed:
+		case <-n.ledger.Broken():
+			n.fail(n.ledger.Err())
+			return
+		case <-n.stop.Done():
+			return
+		}
+	}
+}
+
+// confirm clears a doubt about this node's ledger that a single block has
+// raised: a quorum has co-signed all of it since.
+func (n *Node) confirm() {
+	c, s := n.order.current.Load(), n.order.Status()
+	final := n.certifier.Final()
+	if c == nil || s.Diverged == "" || final == nil {
+		return
+	}
+	// The co-signatures tell whole seconds.
+	if final.Checkpoint().Size == n.ledger.Head().Size && final.Time().After(s.DivergedSince.Add(time.Second)) {
+		c.Confirm()
 	}
 }
 

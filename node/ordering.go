@@ -28,6 +28,8 @@ type ordering struct {
 	current atomic.Pointer[consensus.Node] // nil while catching up
 	away    atomic.Pointer[absence]        // set while current is nil
 
+	refusing atomic.Pointer[refusedBlock] // the leader's, if this node did not take its newest
+
 	running sync.WaitGroup // run
 
 	mu      sync.Mutex
@@ -39,6 +41,46 @@ type absence struct {
 	since    time.Time
 	why      string
 	progress atomic.Pointer[client.Progress]
+}
+
+// refusedBlock is a block that this node does not take now.
+type refusedBlock struct {
+	since, last time.Time
+	leader      string
+	why         error
+}
+
+// refusalFades is how long after it was offered last a refused block is told of. A
+// leader offers it again at most this long after.
+const refusalFades = 15 * time.Second
+
+// refuses notes that this node does not take the leader's block, or, with nil, that it does.
+func (o *ordering) refuses(why error) {
+	if why == nil {
+		if o.refusing.Load() != nil {
+			o.refusing.Store(nil)
+		}
+		return
+	}
+	_, leader := o.Leader()
+	r := &refusedBlock{since: time.Now(), last: time.Now(), leader: string(leader), why: why}
+	if was := o.refusing.Load(); was != nil && was.leader == r.leader {
+		r.since = was.since
+	}
+	o.refusing.Store(r)
+}
+
+// refused is the leader's block that this node does not take now; nil if there is
+// none, or another leads.
+func (o *ordering) refused() *refusedBlock {
+	r := o.refusing.Load()
+	if r == nil || time.Since(r.last) > refusalFades {
+		return nil
+	}
+	if _, leader := o.Leader(); leader != "" && string(leader) != r.leader {
+		return nil
+	}
+	return r
 }
 
 // errCatchingUp: this node has no part in the order for now.
@@ -55,8 +97,16 @@ func (o *ordering) arrive(c *consensus.Node) {
 	o.tell()
 }
 
-// leave tells everybody that there is no Raft for now.
+// leave tells everybody that there is no Raft for now, because this node lacks
+// what the others have.
 func (o *ordering) leave(why string) *absence {
+	a := o.stayAway(why)
+	o.n.certifier.Joins()
+	return a
+}
+
+// stayAway tells everybody that there is no Raft for now.
+func (o *ordering) stayAway(why string) *absence {
 	a := &absence{since: time.Now(), why: why}
 	a.progress.Store(&client.Progress{Phase: "asking the others how far they are", Size: o.n.ledger.Head().Size, Started: a.since.UTC().Format(time.RFC3339)})
 	o.away.Store(a)

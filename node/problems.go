@@ -21,11 +21,18 @@ func (n *Node) problems() []client.Problem {
 	}
 	if a := n.order.away.Load(); a != nil {
 		p := a.progress.Load()
-		add("catching-up", true, "wait; it needs no help as long as other validators can be reached. If this network is new, start every validator with --found", "since %s this node catches up with the others: %s; %s", stamp(a.since), a.why, p.Phase)
+		phase := p.Phase
+		if p.Waiting != "" {
+			phase += "; it waits for " + p.Waiting
+		}
+		add("catching-up", true, "wait; it needs no help as long as other validators can be reached. If this network is new, start every validator with --found", "since %s this node catches up with the others: %s; %s", stamp(a.since), a.why, phase)
 		return out
 	}
 	s := n.order.Status()
 	out = append(out, n.orderProblems(s)...)
+	if r := n.order.refused(); r != nil {
+		add("refused-block", false, "compare this machine's clock with the others'; if most of them refuse it too, the leader steps down by itself", "since %s this node does not take the block of the leader, %s, and nothing is ordered here: %v", stamp(r.since), r.leader, r.why)
+	}
 	if s.Diverged == "" && s.Leader != "" && !s.CaughtUp {
 		add("behind", true, "wait; if it lasts, look at the network and the disks of this node", "%d entries of the order are applied of %d", s.Applied, s.Commit)
 	}
@@ -38,13 +45,23 @@ func (n *Node) orderProblems(s consensus.Status) (out []client.Problem) {
 		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
 	}
 	if s.Diverged != "" {
-		add("diverged", true, "stop this node, keep a copy of its data directory for the others to look at, and start it with an empty one: it fetches everything again", "since %s this node's ledger may not be what the others have: %s", stamp(s.DivergedSince), s.Diverged)
+		// One block that does not fit may be a lie; co-signing goes by what a quorum
+		// echoes. A ledger that the others contradict is another matter.
+		known := n.diverged() != ""
+		hint := "wait: if a dishonest leader sent a block that fits nobody, the other nodes say the same, and it ends by itself; if it is this node alone, and lasts, look at doctor again"
+		if known {
+			hint = "stop this node, keep a copy of its data directory for the others to look at, and start it with an empty one: it fetches everything again"
+		}
+		add("diverged", known, hint, "since %s this node's ledger may not be what the others have: %s", stamp(s.DivergedSince), s.Diverged)
 	}
 	if !s.StalledSince.IsZero() {
 		add("disk-stalled", true, "look at the disk under data/raft: it is full, failing, or shared with something that floods it", "since %s a write to the order's log has not come back", stamp(s.StalledSince))
 	}
 	if !s.Quorum {
 		add("no-quorum", false, "bring back the nodes that are missing; nothing is lost meanwhile, checks are answered, and nothing can be ordered", "since %s this node reaches no majority of the validators", stamp(s.NoQuorumSince))
+	}
+	if s.Refused != "" {
+		add("clock", false, "compare this machine's clock with the others' and mend it; this node need not be started again", "since %s the others refuse this node's blocks: %s; is this machine's clock right?", stamp(s.RefusedSince), s.Refused)
 	}
 	if s.Abstaining != "" {
 		add("abstaining", false, "wait; it ends by itself when the other validators have answered", "this node lost what it had voted and does not vote: %s", s.Abstaining)
@@ -67,6 +84,9 @@ func (n *Node) allProblems() []client.Problem {
 	}
 	if !c.NotFinalSince.IsZero() && time.Since(c.NotFinalSince) > notFinalAfter {
 		add("not-final", false, "bring back the validators that are missing: more than two thirds must co-sign", "since %s nothing new is final: %s", stamp(c.NotFinalSince), n.notFinal())
+	}
+	if ahead := n.clockAhead(); ahead > 0 {
+		add("clock", false, "set this machine's clock (NTP); it needs no restart", "this node's clock is %s ahead of those of the quorum that it co-signs with: it makes no seals, and soon the others refuse its blocks", ahead)
 	}
 	if n.feeder != nil {
 		for _, w := range n.feeder.Status() {

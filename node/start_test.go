@@ -175,6 +175,122 @@ func TestStartWithNothing(t *testing.T) {
 	waits("lost") // told to found though it is: the marker says that it has run
 }
 
+// TestFoundWaits: a node that was told to found a network does not before enough
+// others are there, and says what it waits for; then it does by itself.
+func TestFoundWaits(t *testing.T) {
+	t.Parallel()
+	n := found(t, "XA", "XB", "XC", "XD")
+	marker := func(region string) bool {
+		_, err := os.Stat(filepath.Join(n.NodeDir(region), "founded"))
+		return err == nil
+	}
+	for i, r := range []string{"XA", "XB"} {
+		if err := n.Start(r); err != nil {
+			t.Fatal(err)
+		}
+		if err := nodetest.Await(t.Context(), r+" to say what it waits for", func() bool {
+			p := n.Node(r).Status().CatchingUp
+			return p != nil && p.Waiting == fmt.Sprintf("2 other validators to found the network with; %d of them there", i)
+		}); err != nil {
+			t.Fatal(err, n.Node(r).Status().CatchingUp)
+		}
+	}
+	var f *client.Failure
+	if err := n.Client("XA").Ready(t.Context()); !errors.As(err, &f) || f.Name != client.CatchingUp || !strings.Contains(f.Message, "found the network with") {
+		t.Errorf("ready: %v", err)
+	}
+	if marker("XA") || marker("XB") {
+		t.Error("it has founded a network with one other, which may be in hostile hands")
+	}
+	if err := n.Start("XC"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := n.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("three of four were ready after %v", time.Since(began))
+	say(t, n, "XA", "XA", "XA-FOUNDED", client.Final)
+	for _, r := range []string{"XA", "XB", "XC"} {
+		if !marker(r) {
+			t.Errorf("%s has no marker", r)
+		}
+	}
+	// The last one finds a network that runs, and joins it.
+	if err := n.Start("XD"); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, n, "XD")
+}
+
+// TestFoundNotAgain: a node that lost everything, marker included, and is told to
+// found as at its first start, founds nothing when it is the first to be back: the
+// others may be down as well.
+func TestFoundNotAgain(t *testing.T) {
+	t.Parallel()
+	n := nodetest.New(t, "XA", "XB", "XC", "XD", "XE")
+	say(t, n, "XB", "XB", "XB-BEFORE", client.Final)
+	same(t, n)
+	for _, r := range n.Regions {
+		if err := n.Stop(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, lost := range []string{"data", "founded"} {
+		if err := os.RemoveAll(filepath.Join(n.NodeDir("XA"), lost)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Start("XA"); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() bool {
+		p := n.Node("XA").Status().CatchingUp
+		return p != nil && strings.Contains(p.Waiting, "2 other validators")
+	}
+	if err := nodetest.Await(t.Context(), "XA to wait", waits); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start("XB"); err != nil {
+		t.Fatal(err)
+	}
+	if err := nodetest.Await(t.Context(), "XA to join what XB has", func() bool {
+		p := n.Node("XA").Status().CatchingUp
+		return p == nil || !strings.Contains(p.Waiting, "found the network")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []string{"XC", "XD", "XE"} {
+		if err := n.Start(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole(t, n, "XA")
+	say(t, n, "XA", "XA", "XA-AFTER", client.Final)
+	same(t, n)
+	nobody(t, n)
+}
+
+// TestFoundLate: a founder that comes when the others have begun, and cannot make
+// anything final without it, takes part.
+func TestFoundLate(t *testing.T) {
+	t.Parallel()
+	n := found(t, "XA", "XB", "XC") // of three all must co-sign
+	for _, r := range []string{"XA", "XB"} {
+		if err := n.Start(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "two of them to have begun", func() bool { return n.Node("XA").Status().Leader != "" },
+		func() any { return n.Node("XA").Status().CatchingUp })
+	say(t, n, "XA", "XA", "XA-EARLY", client.Ordered)
+	if err := n.Start("XC"); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, n, "XC")
+	same(t, n)
+}
+
 // TestCloseLeavesNothing: no goroutine of a node outlives it, streams of events
 // end with it, and it closes in a moment.
 func TestCloseLeavesNothing(t *testing.T) {

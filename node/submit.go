@@ -166,7 +166,7 @@ func (n *Node) accept(u *statement.Unverified, cand ledger.Candidate) (client.Su
 	case !j.Accepted() && lasting(u.Statement(), j.Verdict):
 		return client.Submitted{}, asFailure(j.Verdict)
 	}
-	if err := n.ledger.Hold(cand); err != nil {
+	if err := n.hold(u, cand); err != nil {
 		return client.Submitted{}, err
 	}
 	// It may have been ordered meanwhile, and then nothing is held.

@@ -27,7 +27,7 @@ func (n *Node) openCertifier(dir *authority.Directory) (err error) {
 	n.certifier, err = certify.Open(certify.Config{
 		Self: n.me.ID, Origin: n.doc.Network, Network: n.network,
 		Cosign: cosign.Ed25519(), Node: n.nodeKey, SignerPath: filepath.Join(n.cfg.Dir, "signer"),
-		Ledger: n.ledger, Net: peers{n.host}, Leads: n.order.leads, May: n.mayVouch,
+		Ran: n.ran(), Ledger: n.ledger, Net: peers{n.host}, Leads: n.order.leads, May: n.mayVouch,
 		RefreshEvery: n.cfg.Vouch.Refresh, Logger: n.log, OnEvidence: n.caught,
 	})
 	if err != nil {
@@ -44,6 +44,13 @@ func (n *Node) openCertifier(dir *authority.Directory) (err error) {
 		})
 	}
 	return nil
+}
+
+// ran reports that this authority's node has run before this start, or that it
+// joins a network that runs. Whether a network that it was told to found runs
+// already the order finds out later (ordering.leave).
+func (n *Node) ran() bool {
+	return !n.cfg.Found || exists(n.marker()) || exists(filepath.Join(n.raftDir(), "raft.db")) || n.ledger.Head().Size > 0 || n.ledger.Certified() != nil
 }
 
 // peers are the other nodes, as packages know them that know no libp2p.

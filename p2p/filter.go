@@ -21,7 +21,7 @@ const (
 // one message: pure, but for the functions that it was given.
 type filter struct {
 	term    uint64                  // our own term
-	highest uint64                  // the highest plausible term: see highestTerm
+	highest uint64                  // the highest plausible term: see PlausibleTerm
 	self    string                  // our own peer id
 	leader  string                  // peer id of the leader that Raft follows, or empty
 	knows   func(server) bool       // is, or was, this server a member?

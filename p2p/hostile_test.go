@@ -68,7 +68,7 @@ func attacks(t testing.TB, me, victim Member, term, index uint64) []attack {
 	}
 
 	// Terms.
-	for _, absurd := range []uint64{math.MaxUint64, MaxTerm + 1, MaxTerm, highestTerm(testFounded, time.Now().Add(time.Hour)), 0} {
+	for _, absurd := range []uint64{math.MaxUint64, MaxTerm + 1, MaxTerm, PlausibleTerm(testFounded, time.Now().Add(time.Hour)), 0} {
 		n := fmt.Sprintf("term %d in ", absurd)
 		add(n+"AppendEntries", entriesProtocol, RefusedTerm, entries(func(c *raft.AppendEntriesRequest) { c.Term = absurd }))
 		add(n+"heartbeat", heartbeatProtocol, RefusedTerm, &raft.AppendEntriesRequest{RPCHeader: me8, Term: absurd})

@@ -110,6 +110,11 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("p2p: %s refused the message (%s): its log has the values", e.By, e.Reason)
 }
 
+// EntryRefused reports that the peer's RaftConfig.Entry said no: the message was
+// sound, and the peer does not take one of its entries now. Whoever uses the
+// transport need not import this package to ask for it.
+func (e *RefusedError) EntryRefused() bool { return e.Reason == RefusedEntry }
+
 // Is makes errors.Is(err, ErrRefused) true.
 func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 

@@ -31,9 +31,10 @@ const minRaise = 2 * time.Second / TermsPerSecond
 // DefaultFounded stands for a RaftConfig.Founded that is zero.
 var DefaultFounded = time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// highestTerm is the highest term that is plausible now. A clock before the
-// founding counts as the founding.
-func highestTerm(founded, now time.Time) uint64 {
+// PlausibleTerm is the highest term that is plausible now (P10), in a network of
+// that founding: what a peer says of terms by other ways than Raft's messages is
+// held against the same bound. A clock before the founding counts as the founding.
+func PlausibleTerm(founded, now time.Time) uint64 {
 	age := max(now.Sub(founded), 0)
 	return min(TermSlack+uint64(age/(time.Second/TermsPerSecond)), MaxTerm)
 }

@@ -21,12 +21,12 @@ func TestHighestTerm(t *testing.T) {
 		{time.Second / TermsPerSecond, TermSlack + 1}, {time.Second, TermSlack + TermsPerSecond},
 		{24 * time.Hour, TermSlack + 86400*TermsPerSecond},
 	} {
-		if got := highestTerm(founded, founded.Add(c.age)); got != c.want {
+		if got := PlausibleTerm(founded, founded.Add(c.age)); got != c.want {
 			t.Errorf("%v after the founding: %d, want %d", c.age, got, c.want)
 		}
 	}
 	for _, founded := range []time.Time{{}, time.Unix(-1<<40, 0)} { // so long ago that durations saturate
-		if got := highestTerm(founded, time.Now()); got > MaxTerm || got < TermSlack {
+		if got := PlausibleTerm(founded, time.Now()); got > MaxTerm || got < TermSlack {
 			t.Errorf("founded %v: %d", founded, got)
 		}
 	}
@@ -58,7 +58,7 @@ func TestHonestTermsMeet(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		founded := time.Unix(rapid.Int64Range(0, 4e9).Draw(r, "founded"), 0)
 		now := founded.Add(time.Duration(rapid.Int64Range(-1e15, 1e18).Draw(r, "age")))
-		f := filter{highest: highestTerm(founded, now)}
+		f := filter{highest: PlausibleTerm(founded, now)}
 		term := rapid.Uint64Max(2*f.highest).Draw(r, "term")
 		if f.checkTerm(term, 0) != nil {
 			r.Skip("not plausible")
@@ -68,7 +68,7 @@ func TestHonestTermsMeet(t *testing.T) {
 		if now.Before(founded) {
 			later = founded.Add(time.Duration(elections) * time.Second)
 		}
-		g := filter{highest: highestTerm(founded, later)}
+		g := filter{highest: PlausibleTerm(founded, later)}
 		if err := g.checkTerm(term+elections, rapid.Uint64Max(term).Draw(r, "ours")); err != nil {
 			r.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func TestPeerAnswersWithTerms(t *testing.T) {
 	if n := a.host.Refused()["reply/term-too-often"]; n != 2 {
 		t.Errorf("%d refusals were counted, want 2", n)
 	}
-	b.term.Store(highestTerm(testFounded, testFounded.Add(time.Minute)))
+	b.term.Store(PlausibleTerm(testFounded, testFounded.Add(time.Minute)))
 	wantReason(t, "an absurd term", ask(), RefusedTerm)
 	sleep(time.Hour)
 	wantReason(t, "an hour later", ask(), 0)
@@ -276,14 +276,14 @@ func TestTermsDrivenApart(t *testing.T) {
 		}
 		return why
 	}
-	if why := transfer(nodes["XA"], highestTerm(testFounded, time.Now().Add(time.Minute))); why != RefusedTerm {
+	if why := transfer(nodes["XA"], PlausibleTerm(testFounded, time.Now().Add(time.Minute))); why != RefusedTerm {
 		t.Fatalf("a term of the next minute: %v", why)
 	}
 	// XC first, and XA last: each hears of the others' terms soon.
 	for _, drive := range []struct {
 		victim string
 		term   uint64
-	}{{"XC", 942}, {"XB", 5882}, {"XA", highestTerm(testFounded, time.Now())}} {
+	}{{"XC", 942}, {"XB", 5882}, {"XA", PlausibleTerm(testFounded, time.Now())}} {
 		victim := nodes[drive.victim]
 		if why := transfer(victim, drive.term); why != 0 {
 			t.Fatalf("%s refuses term %d: %v", drive.victim, drive.term, why)

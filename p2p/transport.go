@@ -443,7 +443,7 @@ func (t *Transport) judgeReply(from Member, asked uint64, resp any) error {
 // leader that is known then is that of this term or of a later one.
 func (t *Transport) filter(now time.Time) filter {
 	f := filter{
-		term: t.cfg.Term(), highest: highestTerm(t.cfg.Founded, now), self: t.host.ID().String(),
+		term: t.cfg.Term(), highest: PlausibleTerm(t.cfg.Founded, now), self: t.host.ID().String(),
 		checker: t.cfg.Entry, knows: t.knows,
 	}
 	if t.cfg.Leader != nil {

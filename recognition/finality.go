@@ -1,5 +1,7 @@
 package recognition
 
+import "concordat/ledger/statement"
+
 // Deny early, allow late. A revocation, a compromise, a suspension or a risk
 // area counts as soon as it is ordered; a key, a grant, or the lifting of any
 // of those counts once it is final: once more than two thirds of the validators
@@ -28,9 +30,10 @@ func (d *Decider) DecideBoth(codes []Code, q Query, ordered, final State) (Decis
 
 // DecideUncertain decides on what is ordered where the state at the final size
 // is not at hand: what speaks for a code must then rest on statements below it.
-// It cannot see the lifting of what would speak against the code in the final
-// state, and so says that of every answer that allows.
-func (d *Decider) DecideUncertain(codes []Code, q Query, ordered State, finalSize uint64) (Decision, error) {
+// What spoke against the code in the final state cannot be seen, if a later
+// statement has lifted it; lifting says that one from finalSize on is of a kind
+// that may have (MayLift), and then no answer allows.
+func (d *Decider) DecideUncertain(codes []Code, q Query, ordered State, finalSize uint64, lifting bool) (Decision, error) {
 	out, err := d.Decide(codes, q, ordered)
 	if err != nil || out.Decision != Recognized {
 		return out, err
@@ -42,11 +45,28 @@ func (d *Decider) DecideUncertain(codes []Code, q Query, ordered State, finalSiz
 			out.Decision = Undetermined
 		}
 	}
-	if out.Decision == Recognized {
-		f.add(NotFinalYet, nil, "The newest statements are ordered and not final; what they lift may count again until they are.")
+	if lifting {
+		f.add(FinalityUnknown, nil, "Some of the newest statements may lift what spoke against this, and are not known to be final: ask again in a moment.")
+		out.Decision = Undetermined
 	}
 	out.Reasons = f.reasons
 	return out, nil
+}
+
+// MayLift reports whether a statement of a kind may end what speaks against a
+// code. Not only those do so whose names say it: a level for a finer area
+// replaces that of the area around it, a suspension the one before it, and where
+// recognition ends, the word of the region that was recognised counts no more.
+//
+// What is left can only forbid, or concerns no code, but for registering a key:
+// the code that it lets pass rests on it by index.
+func MayLift(k statement.Kind) bool {
+	switch k {
+	case statement.RevocationAdd, statement.IssuerKeyRegister, statement.IssuerKeyRetire, statement.IssuerKeyCompromise,
+		statement.Seal, statement.EvidenceReport:
+		return false
+	}
+	return true
 }
 
 // strictness orders the outcomes from the one that lets most pass.

@@ -116,7 +116,7 @@ var Reasons = []Meaning{
 	{ItineraryClear, For, false, "no stay is in an area that refuses"},
 
 	{KnowledgeStale, Unknown, false, "the state is older than allowed: what was learnt since might change the answer"},
-	{FinalityUnknown, Unknown, false, "what speaks for the code is ordered, and the node cannot say yet whether it is final"},
+	{FinalityUnknown, Unknown, false, "what speaks for the code, or may lift what speaks against it, is ordered, and the node cannot say yet whether it is final"},
 	{NotFinalYet, Note, false, "the newest statements are ordered and not final: what they allow does not count yet, what they forbid does"},
 }
 

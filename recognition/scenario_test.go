@@ -39,7 +39,7 @@ func TestScenarios(t *testing.T) {
 			case "code":
 				return s.code(d)
 			case "say":
-				s.final = nil
+				s.final, s.lifting = nil, false
 				return s.say(d.Input)
 			case "say-not-final":
 				if s.final == nil {
@@ -65,6 +65,7 @@ type scenario struct {
 	t       *testing.T
 	network *network
 	final   *network // the ledger up to where it is final; nil: all of it is
+	lifting bool     // something that is not final may lift what speaks against a code
 	codes   map[string]sample
 	reached map[string]bool
 }
@@ -124,6 +125,7 @@ func (s *scenario) say(input string) string {
 			continue
 		}
 		st := v.Statement()
+		s.lifting = s.lifting || s.final != nil && recognition.MayLift(st.Kind())
 		times := a.number("times", 1)
 		for range times - 1 {
 			s.network.must(statement.Region(by), body, attachment)
@@ -260,7 +262,7 @@ func (s *scenario) check(d *datadriven.TestData) string {
 		case s.final == nil:
 			return d.Decide(codes, q, s.network.view())
 		case a.has("final-state-lost"):
-			return d.DecideUncertain(codes, q, s.network.view(), s.final.size())
+			return d.DecideUncertain(codes, q, s.network.view(), s.final.size(), s.lifting)
 		}
 		return d.DecideBoth(codes, q, s.network.view(), s.final.view())
 	}

@@ -17,15 +17,20 @@ import (
 
 // TestLeaderKilledTenTimes is the promise that nothing acknowledged is lost:
 // 16 clients send 1,000 statements through all nodes while the leader is
-// killed ten times and every node restarted at least twice.
+// killed ten times and every node restarted at least twice. Half of the clients
+// wait until a statement is final: then the node that says so shows a
+// checkpoint that covers it, and so does every later one, as does every one
+// that is ever certified have the same history. Nobody is accused of anything.
 func TestLeaderKilledTenTimes(t *testing.T) {
 	const clients, statements, kills, restarts = 16, 1000, 10, 2
-	net := up(t)
+	net := upWith(t, Options{Env: []string{"CONCORDAT_VOUCH_SEAL=3s"}})
+	seen := monitor(t, net)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 
 	var mu sync.Mutex
 	acked := map[string]uint64{} // index by hash
+	finals, shown := 0, 0        // acknowledged as final, and of those the checkpoint was seen
 	var sent atomic.Int64
 	count := func() int {
 		mu.Lock()
@@ -38,7 +43,15 @@ func TestLeaderKilledTenTimes(t *testing.T) {
 	var wg sync.WaitGroup
 	for c := range clients {
 		wg.Go(func() {
-			home := net.Nodes[c%len(net.Nodes)]
+			home, wait := c/2%len(net.Nodes), client.Ordered
+			if c%2 == 0 {
+				wait = client.Final
+			}
+			author, err := authorOf(net, net.Nodes[home])
+			if err != nil {
+				t.Error(err)
+				return
+			}
 			for {
 				i := sent.Add(1)
 				if i > statements {
@@ -47,12 +60,25 @@ func TestLeaderKilledTenTimes(t *testing.T) {
 				for allowed.Load() < i && ctx.Err() == nil {
 					time.Sleep(2 * time.Millisecond)
 				}
-				got, err := insist(ctx, net, home, i)
+				got, by, err := insist(ctx, net, author, home, i, wait)
 				if err != nil {
-					t.Errorf("statement %d at %s: %v", i, home.Region, err)
+					t.Errorf("statement %d of %s: %v", i, author.Authority, err)
 					return
 				}
+				size := uint64(0)
+				if got.State == client.Final {
+					// It may be killed in this moment, and then shows nothing.
+					if size, err = seen.look(ctx, by); err == nil && size <= *got.Index {
+						t.Errorf("%s says that statement %d is final, and shows a checkpoint of size %d", by.Region, *got.Index, size)
+					}
+				}
 				mu.Lock()
+				if got.State == client.Final {
+					finals++
+				}
+				if size > 0 {
+					shown++
+				}
 				if before, twice := acked[got.Hash]; twice {
 					t.Errorf("statement %d is acknowledged at %d and at %d", i, before, *got.Index)
 				}
@@ -116,39 +142,69 @@ func TestLeaderKilledTenTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size != statements {
-		t.Errorf("the ledgers have %d statements, want %d: each once", size, statements)
-	}
 	for _, n := range net.Nodes {
 		have, err := everything(ctx, n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, h := range have {
-			if indexes[uint64(i)] != h {
-				t.Fatalf("%s has %s at index %d, acknowledged was %s", n.Region, h, i, indexes[uint64(i)])
+		said := 0
+		for i, x := range have {
+			if x.Kind == string(statement.Seal) {
+				continue
+			}
+			said++
+			if indexes[uint64(i)] != x.Hash {
+				t.Fatalf("%s has %s at index %d, acknowledged was %q", n.Region, x.Hash, i, indexes[uint64(i)])
+			}
+		}
+		if said != statements {
+			t.Errorf("the ledger of %s has %d statements, want %d: each once", n.Region, said, statements)
+		}
+	}
+
+	for _, n := range net.Nodes {
+		if err := seen.reach(ctx, n, size); err != nil {
+			t.Fatal(err)
+		}
+		log, err := seen.prove(ctx, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, raw := range log {
+			if h, was := indexes[uint64(i)]; was && h != fmt.Sprintf("%x", sha256.Sum256(raw)) {
+				t.Fatalf("%s serves another statement at index %d than was acknowledged", n.Region, i)
 			}
 		}
 	}
+	if finals < statements/20 || shown < finals/2 {
+		t.Errorf("%d statements were acknowledged as final, and for %d the checkpoint was seen", finals, shown)
+	}
+	noEvidence(t, net)
+	for i, n := range net.Nodes {
+		audited(t, seen, n, net.Nodes[(i+1)%len(net.Nodes)])
+	}
 }
 
-// insist sends statement i until it is acknowledged: first at home, then anywhere.
-func insist(ctx context.Context, net *Network, home *Node, i int64) (client.Submitted, error) {
-	author, err := authorOf(net, home)
-	if err != nil {
-		return client.Submitted{}, err
-	}
+// insist sends statement i of an author until it is acknowledged as what is
+// waited for: to the first node given, and then to any. It gives the one that did so.
+func insist(ctx context.Context, net *Network, author *client.Author, first int, i int64, wait string) (client.Submitted, *Node, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "statement %d", i))
 	attachment := statement.NewAttachment([]statement.RevocationHash{statement.RevocationHash(sum[:statement.HashSize])})
 	v, err := author.Compose(ctx, &statement.Revoke{Batch: statement.NewBatch(statement.HashUCI, attachment, statement.TimeOf(time.Now().AddDate(1, 0, 0)), "drill")}, 0)
 	if err != nil {
-		return client.Submitted{}, err
+		return client.Submitted{}, nil, err
 	}
-	for {
-		got, err := author.Client.Submit(ctx, v.Raw(), attachment, client.Ordered)
+	for k := first; ; k++ {
+		n := net.Nodes[k%len(net.Nodes)]
+		got, err := n.Client().Submit(ctx, v.Raw(), attachment, wait)
 		var f *client.Failure
-		if err == nil || !errors.As(err, &f) || f.Exit() != client.ExitUnreachable || ctx.Err() != nil {
-			return got, err
+		switch {
+		case err == nil && (got.State == client.Final || got.State == wait):
+			return got, n, nil
+		case ctx.Err() != nil:
+			return got, n, context.Cause(ctx)
+		case err != nil && (!errors.As(err, &f) || f.Exit() != client.ExitUnreachable):
+			return got, n, err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -171,9 +227,9 @@ func authorOf(net *Network, home *Node) (*client.Author, error) {
 	return &client.Author{Client: c, Authority: dir.ID(), Network: net.ID, Key: key.Ed25519()}, nil
 }
 
-// everything reads a node's whole ledger: hashes by index.
-func everything(ctx context.Context, n *Node) ([]string, error) {
-	var out []string
+// everything reads a node's whole ledger.
+func everything(ctx context.Context, n *Node) ([]client.Statement, error) {
+	var out []client.Statement
 	var f client.Filter
 	f.Limit = 1000
 	for {
@@ -185,7 +241,7 @@ func everything(ctx context.Context, n *Node) ([]string, error) {
 			if s.Index != uint64(len(out)) {
 				return nil, fmt.Errorf("%s lists index %d after %d", n.Region, s.Index, len(out)-1)
 			}
-			out = append(out, s.Hash)
+			out = append(out, s)
 		}
 		if page.Next == nil {
 			return out, nil

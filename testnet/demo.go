@@ -89,6 +89,7 @@ type story struct {
 	chapter int
 
 	revocation uint64 // the index of Austria's
+	last       uint64 // the index of what was said last
 }
 
 func (s *story) say(format string, a ...any) { fmt.Fprintf(s.out, format+"\n", a...) }

@@ -24,7 +24,8 @@ func (s *story) speak(ctx context.Context, region string, body statement.Body, a
 	}
 	said := v.Statement()
 	s.say("   %s says: %s\n      statement %d, %s after %s", region, said.Words(), *got.Index, got.State, since(start))
-	return *got.Index, nil
+	s.last = *got.Index
+	return s.last, nil
 }
 
 // ask is one question of the story.

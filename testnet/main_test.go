@@ -16,7 +16,18 @@ func TestMain(m *testing.M) { os.Exit(built.Main(m, &command)) }
 // up starts a network of four regions for a test, and stops it after.
 func up(t *testing.T, args ...string) *Network {
 	t.Helper()
-	net, err := Up(t.Context(), Options{Dir: t.TempDir(), Regions: []string{"XA", "XB", "XC", "XD"}, Command: command, Args: args})
+	return upWith(t, Options{Args: args})
+}
+
+// upWith does so with options, of which the directory and the command are
+// filled in, and four regions if there are none.
+func upWith(t *testing.T, o Options) *Network {
+	t.Helper()
+	o.Dir, o.Command = t.TempDir(), command
+	if o.Regions == nil {
+		o.Regions = []string{"XA", "XB", "XC", "XD"}
+	}
+	net, err := Up(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

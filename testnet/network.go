@@ -49,6 +49,9 @@ type Network struct {
 	o Options
 }
 
+// ErrOtherPlan: the directory holds a network that is not the one asked for.
+var ErrOtherPlan = errors.New("another network is there")
+
 // plan is what a directory remembers of its network between runs.
 type plan struct {
 	Regions []string `json:"regions"`
@@ -115,7 +118,10 @@ func prepare(o Options) (p plan, isNew bool, err error) {
 			return p, false, fmt.Errorf("%s: %w", planFile, err)
 		}
 		if len(o.Regions) > 0 && !equal(o.Regions, p.Regions) {
-			return p, false, fmt.Errorf("%s holds a network of %v, not of %v; choose another directory", o.Dir, p.Regions, o.Regions)
+			return p, false, fmt.Errorf("%w: %s holds a network of %v, not of %v; choose another directory", ErrOtherPlan, o.Dir, p.Regions, o.Regions)
+		}
+		if _, port, err := net.SplitHostPort(p.HTTP[0]); o.HTTPPortBase != 0 && (err != nil || port != strconv.Itoa(o.HTTPPortBase)) {
+			return p, false, fmt.Errorf("%w: the network in %s has its HTTP ports from %s on, not from %d; choose another directory, or leave the ports out", ErrOtherPlan, o.Dir, port, o.HTTPPortBase)
 		}
 		return p, false, nil
 	case !errors.Is(err, os.ErrNotExist):

@@ -143,8 +143,8 @@ func TestPromisesOutliveKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		times := map[string]int{}
-		for _, h := range have {
-			times[h]++
+		for _, x := range have {
+			times[x.Hash]++
 		}
 		for h := range promised {
 			if times[h] != 1 {

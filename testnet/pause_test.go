@@ -40,7 +40,7 @@ func TestPausedLeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := owner.Say(ctx, body, nil, client.Ordered)
+	key, err := owner.Say(ctx, body, nil, client.Final)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestPausedLeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := judge.Say(ctx, &statement.Grant{Terms: statement.Terms{Region: owner.Authority}}, nil, client.Ordered); err != nil {
+	if _, err := judge.Say(ctx, &statement.Grant{Terms: statement.Terms{Region: owner.Authority}}, nil, client.Final); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(consistency string) (client.CheckAnswer, error) {

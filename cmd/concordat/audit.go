@@ -66,6 +66,8 @@ type auditing struct {
 	receipt, out string
 	skip         bool
 	workers      int
+
+	stopped *ledger.Ledger // of --dir
 }
 
 // auditee is one log under audit.
@@ -152,6 +154,12 @@ func (a *auditing) run(cmd *cobra.Command, t *terminal) (err error) {
 	if err != nil {
 		return a.keep(t, doc, unasked(ctx, err))
 	}
+	if a.stopped != nil {
+		// The log is right; what the node has made of it is another matter.
+		if err := a.stopped.Check(ctx); err != nil {
+			return fmt.Errorf("%s: the log is as it was signed, and what is kept beside it is not: %w", a.dir, err)
+		}
+	}
 	return t.emit(cmd, answer, answer.print)
 }
 
@@ -164,6 +172,7 @@ func (a *auditing) logs(doc *genesis.Document) (logs []auditee, end func() error
 		if err != nil {
 			return nil, nil, err
 		}
+		a.stopped = l
 		view := l.View()
 		source := tiles.Local{View: view}
 		if c := view.Certified(); c != nil {

@@ -45,19 +45,21 @@ func newBundleGet(t *terminal) *cobra.Command {
 	var k talk
 	var g trust
 	var f freshness
-	var out, since string
+	var out, since, from string
 	cmd := &cobra.Command{
-		Use:   "get --out FILE [--since FILE|SIZE]",
+		Use:   "get --out FILE [--since FILE|SIZE] [--from FILE]",
 		Short: "Fetch the newest certified bundle, or what changed in it",
 		Long: `  concordat bundle get --out site.bundle --genesis genesis.json
   concordat bundle get --since site.bundle --genesis genesis.json
   concordat bundle get --since 4711 --out 4711.delta
+  concordat bundle get --since site.bundle --from 4711.delta --genesis genesis.json
 
 With --since FILE, a bundle that is there is brought up to date: only what
 changed is fetched, the result is verified, and takes the place of FILE (or goes
 to --out) whole or not at all. If FILE is not there yet, all of it is fetched.
 With --since SIZE, what changed after the bundle of that size is kept as it is,
-to be carried to somebody who has that one. The state is sealed soon after the
+to be carried to somebody who has that one, and takes it --from that file. The
+state is sealed soon after the
 first statement of a network, and then about once a minute while more is said:
 a bundle is the newest sealed state.`,
 		Args: cobra.NoArgs,
@@ -86,7 +88,12 @@ a bundle is the newest sealed state.`,
 			if have != nil {
 				size = have.Size()
 			}
-			raw, err := fetchBundle(cmd.Context(), t, c, size)
+			var raw []byte
+			if from != "" {
+				raw, err = readFile(from, client.MaxBundle)
+			} else {
+				raw, err = fetchBundle(cmd.Context(), t, c, size)
+			}
 			if err != nil {
 				return err
 			}
@@ -119,6 +126,7 @@ a bundle is the newest sealed state.`,
 	g.flags(cmd)
 	f.flags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write, which must not be there yet; - for standard output")
+	cmd.Flags().StringVar(&from, "from", "", "take it from a `FILE` that somebody has brought, not from a node")
 	cmd.Flags().StringVar(&since, "since", "", "bundle to bring up to date (`FILE`), or the size of one that somebody has")
 	return cmd
 }

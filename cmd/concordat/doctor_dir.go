@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"concordat/client/authority"
+	"concordat/consensus/certify"
 )
 
 // Bounds on what is left of a disk, below which something is said.
@@ -33,7 +34,7 @@ func (d *diagnosis) directory(g trust) {
 		d.key(g.dir, role)
 	}
 	d.founding(g, dir)
-	d.signer(filepath.Join(g.dir, "signer"))
+	d.signer(filepath.Join(g.dir, "signer"), string(dir.ID()))
 	d.space(g.dir)
 }
 
@@ -82,22 +83,24 @@ func (d *diagnosis) founding(g trust, dir *authority.Directory) {
 }
 
 // signer looks at the file in which the node writes down what it signed.
-func (d *diagnosis) signer(path string) {
+func (d *diagnosis) signer(path, authority string) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // it has signed nothing yet
 	}
-	if err == nil {
-		var f *os.File
-		if f, err = os.Open(path); err == nil {
-			err = f.Close() // it was only opened for reading
-		}
+	var state certify.SignerState
+	if err == nil && info.Mode().IsRegular() {
+		state, err = certify.Inspect(path)
 	}
 	switch {
+	case errors.Is(err, certify.ErrSignerFile):
+		d.add(finding{path, "signer-file", err.Error(), "the node does not start with it: docs/operations/troubleshooting.md says what to do; never put an older copy in its place", stops})
 	case err != nil:
 		d.add(finding{path, "signer-unreadable", err.Error(), "the node must be able to read and write it, or it does not co-sign; never put an older copy in its place", stops})
 	case !info.Mode().IsRegular():
 		d.add(finding{path, "signer-unreadable", "it is no file", "bring back the newest state of it, never an older copy", stops})
+	case state.Validator != authority:
+		d.add(finding{path, "signer-file", fmt.Sprintf("it is the file of %s's validator, and this is the directory of %s", state.Validator, authority), "bring back the newest state of this validator's own", stops})
 	case info.Mode().Perm()&0o200 == 0:
 		d.add(finding{path, "signer-unreadable", fmt.Sprintf("mode %04o: the node cannot write it, and so does not co-sign", info.Mode().Perm()), "chmod 600 " + path, stops})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -133,7 +134,12 @@ func TestDoctorDirectory(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, "genesis.json"), b, 0o600)
 		}, "other-key"},
 		{"signer is a directory", func(dir string) error { return os.Mkdir(filepath.Join(dir, "signer"), 0o700) }, "signer-unreadable"},
-		{"signer cannot be written", func(dir string) error { return os.WriteFile(filepath.Join(dir, "signer"), nil, 0o400) }, "signer-unreadable"},
+		{"signer is empty", func(dir string) error { return os.WriteFile(filepath.Join(dir, "signer"), nil, 0o600) }, "signer-file"},
+		{"signer is damaged", func(dir string) error { return os.WriteFile(filepath.Join(dir, "signer"), []byte("{}\n00\n"), 0o600) }, "signer-file"},
+		{"signer of somebody else", func(dir string) error {
+			line := []byte(`{"validator":"XQ"}`)
+			return os.WriteFile(filepath.Join(dir, "signer"), fmt.Appendf(nil, "%s\n%x\n", line, sha256.Sum256(line)), 0o600)
+		}, "signer-file"},
 		{"no authority", os.RemoveAll, "not-an-authority"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -77,6 +77,7 @@ var exits = []struct {
 	{node.ErrPortInUse, "port-in-use", client.ExitUsage, ""},
 	{node.ErrListen, "cannot-listen", client.ExitUsage, "the address must be one of this machine's own: give it with --http or --listen"},
 	{syscall.EADDRINUSE, "port-in-use", client.ExitUsage, "stop what uses the port, or choose another with --http or --listen"},
+	{testnet.ErrOtherPlan, "another-network", client.ExitUsage, ""},
 	{testnet.ErrNotAsTold, "not-as-told", client.ExitRefused, ""},
 	{load.ErrWrong, "wrong-answer", client.ExitTampering, "an answer or a ledger is not as it was promised: keep the nodes' directories and look into it"},
 	{errDamaged, "tampered", client.ExitTampering, "the file is not as it was made: get it again, and keep this one if somebody gave it to you as genuine"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"concordat/ledger"
+	"concordat/ledger/block"
 	"concordat/ledger/checkpoint"
 )
 
@@ -39,6 +40,10 @@ type Config struct {
 	Validators func() (checkpoint.Validators, error)
 	// Certify verifies a note. Default: by Validators, and with Origin.
 	Certify func(note []byte) (*checkpoint.Certified, error)
+	// SawBlock is given the signed headers of two blocks that one validator has
+	// signed for one place: evidence (certify.Certifier.SawBlock). It is called by
+	// any goroutine, and must not wait. nil: they are only logged.
+	SawBlock func(block.HeaderProof)
 	// Progress is called now and then, and at the end, by one goroutine; it must not wait.
 	Progress func(Progress)
 	// ProgressEvery is how often. Default: 250 ms.

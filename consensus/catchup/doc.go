@@ -18,15 +18,19 @@
 //   - the size and the root: a quorum's co-signatures (package checkpoint);
 //   - every statement: its leaf hash, in tiles that lead to that root;
 //   - an attachment: its digest, in the statement;
-//   - what the root does not cover, namely where in Raft's order a block stood
-//     and the header that its proposer signed: more than a third of the
-//     validators that show the same, so one honest one among them.
+//   - what the root does not cover: where in Raft's order the last block stands,
+//     more than a third of the validators, so one honest one among them; and of
+//     each block's header its proposer's signature. Which of several headers that
+//     were signed for the same statements is kept decides nothing (DESIGN.md).
 //
 // Invariants, cited in code and tests:
 //
 //	C1  Before a statement is kept its hash has been compared with a leaf of the
 //	    certified tree, and the ledger's own tree was found to be its beginning.
-//	C2  Block records are kept when n-quorum+1 validators show the same bytes.
+//	C2  A header is kept that n-quorum+1 validators show alike, or, where a
+//	    proposer has shown them different ones, any that a validator has signed and
+//	    that fits; the two are handed on as evidence. Blocks are kept only up to a
+//	    size at which n-quorum+1 validators have a block's end.
 //	C3  A peer is blamed only for what no honest node does. Being slow, busy,
 //	    behind or gone is none of it.
 //	C4  What is fetched and not yet grafted is bounded by Config.Memory, and one

@@ -247,7 +247,7 @@ func TestMisfit(t *testing.T) {
 			}
 			twin(a.Records[len(a.Records)/2:])
 			if q.Digest {
-				d := recordsDigest(a.Records)
+				d := digestOf(a.Records)
 				a = blocksAnswer{Digest: &d}
 			}
 			return done(a), nil

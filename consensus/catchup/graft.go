@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"concordat/ledger"
+	"concordat/ledger/block"
 	"concordat/ledger/statement"
 )
 
@@ -22,7 +23,8 @@ type scion struct {
 	bytes   int
 	wants   []want
 	parcels []*parcel
-	by      []string // the validators that show its record
+	by      []string // the validators that show its header
+	from    string   // who gave it, with the signature
 }
 
 // want is an attachment that is to be had.
@@ -52,36 +54,46 @@ const parcelBytes = 256 << 10
 func (rd *round) assemble(ctx context.Context, g *errgroup.Group, from uint64, blocks chan<- *scion) error {
 	defer close(blocks)
 	size := rd.goal.size()
-	var entries [][]byte
-	var records []record
-	for at, have := from, from; at < size; {
-		p, err := rd.window.wait(ctx, have)
+	d := newDivision(rd, from)
+	var entries [][]byte // from at on
+	for at := from; at < size; {
+		p, err := rd.window.wait(ctx, d.have)
 		if err != nil {
 			return err
 		}
-		have = p.to
 		entries = append(entries, p.entries...)
-		records = append(records, p.records...)
+		d.add(p, at)
 		var ready []*scion
-		for len(records) > 0 && uint64(len(entries)) >= records[0].count {
-			rec := records[0]
-			if rec.first != at || rec.end() > size {
-				return fmt.Errorf("%w: %d validators show a block of %d statements from %d, where one from %d is due that ends at %d or before",
-					errMisfit, need(rd.validators), rec.count, rec.first, at, size)
+		for at < size {
+			path, more := d.next(at, entries)
+			if more {
+				break
 			}
-			s, err := newScion(rec, entries[:rec.count:rec.count])
-			if err != nil {
-				return err
+			if path == nil {
+				return d.stuck(at)
 			}
-			s.Spent = rd.spent
-			ready = append(ready, s)
-			entries, records, at = entries[rec.count:], records[1:], rec.end()
+			most := 0 // of attachments that the path needs at once
+			for i, header := range path {
+				s, err := newScion(header, entries[:header.Count:header.Count])
+				if err != nil {
+					return err
+				}
+				s.Spent, s.Joined = rd.spent, i+1 < len(path)
+				for _, w := range s.wants {
+					most += max(w.size, parcelBytes) + itemBytes
+				}
+				if len(path) > 1 && most > rd.cfg.Memory/3 {
+					return d.stuck(at)
+				}
+				ready = append(ready, s)
+				entries, at = entries[header.Count:], header.end()
+			}
 		}
-		if have == size && at < size {
-			return fmt.Errorf("%w: the certified size %d is inside of the block from %d, by what %d validators show", errMisfit, size, at, need(rd.validators))
+		if bytesOf(entries) > rd.cfg.Memory/3 {
+			return d.stuck(at)
 		}
 		// Nothing of the pieces before is kept by what is left over.
-		entries, records = slices.Clone(entries), slices.Clone(records)
+		entries = slices.Clone(entries)
 		if err := rd.pack(ready); err != nil {
 			return err
 		}
@@ -106,10 +118,17 @@ func (rd *round) assemble(ctx context.Context, g *errgroup.Group, from uint64, b
 // statement's bytes.
 var kinds = [][]byte{[]byte(statement.RevocationAdd), []byte(statement.RevocationUndo)}
 
-// newScion makes a block of a record and its statements. They are parsed only
+func bytesOf(entries [][]byte) (n int) {
+	for _, e := range entries {
+		n += len(e)
+	}
+	return n
+}
+
+// newScion makes a block of a header and its statements. They are parsed only
 // if they can have an attachment: the ledger parses them all, later.
-func newScion(rec record, entries [][]byte) (*scion, error) {
-	s := &scion{GraftBlock: ledger.GraftBlock{Proof: rec.proof, Statements: entries}, end: rec.end(), by: rec.by}
+func newScion(header *showing, entries [][]byte) (*scion, error) {
+	s := &scion{GraftBlock: ledger.GraftBlock{Proof: header.proof, Statements: entries}, end: header.end(), by: header.by, from: header.from}
 	for i, e := range entries {
 		s.bytes += len(e)
 		if !slices.ContainsFunc(kinds, func(k []byte) bool { return bytes.Contains(e, k) }) {
@@ -117,7 +136,7 @@ func newScion(rec record, entries [][]byte) (*scion, error) {
 		}
 		u, err := statement.Parse(e)
 		if err != nil {
-			return nil, fmt.Errorf("statement %d, which is certified: %w; this release cannot read it", rec.first+uint64(i), err)
+			return nil, fmt.Errorf("statement %d, which is certified: %w; this release cannot read it", header.Size+uint64(i), err)
 		}
 		said := u.Statement()
 		var b statement.Batch
@@ -130,9 +149,9 @@ func newScion(rec record, entries [][]byte) (*scion, error) {
 			continue
 		}
 		if b.Count > statement.MaxAttachment/statement.HashSize {
-			return nil, fmt.Errorf("statement %d, which is certified, has an attachment of %d hashes; this release takes %d", rec.first+uint64(i), b.Count, statement.MaxAttachment/statement.HashSize)
+			return nil, fmt.Errorf("statement %d, which is certified, has an attachment of %d hashes; this release takes %d", header.Size+uint64(i), b.Count, statement.MaxAttachment/statement.HashSize)
 		}
-		s.wants = append(s.wants, want{index: rec.first + uint64(i), digest: b.Digest, size: int(b.Count) * statement.HashSize, expires: b.Expires})
+		s.wants = append(s.wants, want{index: header.Size + uint64(i), digest: b.Digest, size: int(b.Count) * statement.HashSize, expires: b.Expires})
 	}
 	return s, nil
 }
@@ -286,17 +305,30 @@ func (rd *round) graft(ctx context.Context, blocks <-chan *scion) error {
 				return nil
 			}
 		}
-		for _, p := range s.parcels {
-			select {
-			case <-p.done:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		if err := s.wait(ctx); err != nil {
+			return err
 		}
 		some := []*scion{s}
 		statements, size := len(s.Statements), s.bytes
 	more:
-		for statements < graftStatements && size < graftBytes {
+		for statements < graftStatements && size < graftBytes || some[len(some)-1].Joined {
+			if some[len(some)-1].Joined { // it is of no use alone
+				select {
+				case s, ok := <-blocks:
+					if !ok {
+						return nil // the assembly has failed
+					}
+					if err := s.wait(ctx); err != nil {
+						return err
+					}
+					some = append(some, s)
+					statements += len(s.Statements)
+					size += s.bytes
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+				continue
+			}
 			select {
 			case s, ok := <-blocks:
 				if !ok {
@@ -317,6 +349,18 @@ func (rd *round) graft(ctx context.Context, blocks <-chan *scion) error {
 			return err
 		}
 	}
+}
+
+// wait waits for what the block needs.
+func (s *scion) wait(ctx context.Context) error {
+	for _, p := range s.parcels {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 func (s *scion) isReady() bool {
@@ -367,8 +411,12 @@ func (rd *round) graftSome(some []*scion) error {
 
 // misfit says whose block the ledger does not take.
 func (rd *round) misfit(some []*scion, size uint64, err error) error {
+	at := size
+	if which := (*ledger.GraftError)(nil); errors.As(err, &which) {
+		at = which.First // beyond size, where blocks are taken together or not at all
+	}
 	for _, s := range some {
-		if s.end <= size {
+		if s.end <= at {
 			continue
 		}
 		erased := false
@@ -377,8 +425,10 @@ func (rd *round) misfit(some []*scion, size uint64, err error) error {
 				erased = erased || p.got[w.digest] == nil
 			}
 		}
-		// Where an attachment is missing, it may be that alone.
-		if !erased {
+		switch {
+		case errors.Is(err, block.ErrSignature): // of which the others showed nothing
+			rd.peers.judge(s.from, lie("it shows a header that cannot be: %w", err))
+		case !erased || errors.Is(err, ledger.ErrHeader): // else it may be the missing attachment alone
 			for _, name := range s.by {
 				rd.peers.judge(name, lie("with %d others it shows a block that cannot be: %w", len(s.by)-1, err))
 			}

@@ -3,6 +3,7 @@ package catchup
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -66,6 +67,19 @@ func story(t testing.TB) (*chain, *checkpoint.Certified) {
 	c.sealState(t, startTime/1000+60)
 	c.risks(t, 1200, 10)
 	return c, c.certify(t)
+}
+
+// digestOf is the digest of encoded records' headers.
+func digestOf(records [][]byte) [sha256.Size]byte {
+	proofs := make([]block.HeaderProof, len(records))
+	for i, r := range records {
+		p, err := block.ParseHeaderProof(r)
+		if err != nil {
+			panic(err)
+		}
+		proofs[i] = p
+	}
+	return headersDigest(proofs)
 }
 
 // twin makes the first record one of the same block with another time, signed

@@ -21,6 +21,7 @@ import (
 type target struct {
 	certified *checkpoint.Certified
 	position  ledger.Position
+	by        []string    // who says so; empty where this ledger does
 	seals     []sealClaim // where the newest seal below the size is, as peers say; the newest first
 }
 
@@ -288,7 +289,7 @@ func agreed(vs checkpoint.Validators, told []offer, c *checkpoint.Certified) *ta
 	for at, names := range votes {
 		// With fewer than a third dishonest there is one at most.
 		if len(names) >= need(vs) {
-			t := &target{certified: c, position: at}
+			t := &target{certified: c, position: at, by: slices.Sorted(maps.Keys(names))}
 			claims := map[uint64][]string{}
 			for _, o := range told {
 				if s := o.answer.Seals; o.answer.Size == t.size() && s > 0 {

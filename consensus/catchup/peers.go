@@ -288,6 +288,9 @@ type wish struct {
 	may   func(name string) bool // nil: anybody may be asked; called with peers.mu held
 	// enough says how many more answers are needed at least; nil: none after the first.
 	enough func() int
+	// content says, once everybody was asked and all have answered or kept us
+	// waiting, whether what was heard does though it is not enough; nil: it does not.
+	content func() bool
 	// told adds to what, for people, what the answers so far were like; may be nil.
 	told func() string
 }
@@ -359,6 +362,10 @@ func gather[T any](ctx context.Context, p *peers, w wish, ask func(ctx context.C
 				continue
 			}
 			// Nobody is left to ask in this round.
+			if w.content != nil && w.content() {
+				p.meter.goesOn(w.order)
+				return nil
+			}
 			what := w.what
 			if w.told != nil {
 				what += w.told()
@@ -392,6 +399,10 @@ func gather[T any](ctx context.Context, p *peers, w wish, ask func(ctx context.C
 				return nil
 			}
 		case <-timer.C:
+			if w.content != nil && w.content() {
+				p.meter.goesOn(w.order)
+				return nil
+			}
 			company++
 		case <-ctx.Done():
 			timer.Stop()

@@ -2,10 +2,8 @@ package catchup
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -152,18 +150,15 @@ func (rd *round) piece(ctx context.Context, s span) (*piece, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		out.records, err = rd.records(ctx, s)
+		out.sheets, err = rd.sheets(ctx, s)
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	out.span = span{s.from, s.from + uint64(len(out.entries))}
-	for i := range out.records {
-		if out.records[i].first >= out.to {
-			out.records = out.records[:i]
-			break
-		}
+	for i := range out.sheets {
+		out.sheets[i].endBefore(out.to)
 	}
 	return out, nil
 }
@@ -197,99 +192,4 @@ func (rd *round) entries(ctx context.Context, s span, leaves []merkle.Hash) ([][
 		}
 		return a.Entries, nil
 	})
-}
-
-// vote is the records that one validator shows of a span, or their digest.
-type vote struct {
-	digest  [sha256.Size]byte
-	records []record
-	full    bool
-}
-
-// records fetches the records of the blocks that begin in a span: those that
-// enough validators show alike (C2). One gives them, the others their digest.
-func (rd *round) records(ctx context.Context, s span) ([]record, error) {
-	said := map[string][sha256.Size]byte{}
-	full := map[[sha256.Size]byte][]record{}
-	var has atomic.Bool // whether somebody gives them in full
-	most := func() (digest [sha256.Size]byte, votes int) {
-		counted := map[[sha256.Size]byte]int{}
-		for _, d := range said {
-			counted[d]++
-			if counted[d] > votes {
-				digest, votes = d, counted[d]
-			}
-		}
-		return digest, votes
-	}
-	w := rd.wish(s, "the headers of the blocks from %d to %d, which %d validators have to show alike", s.from, s.to-1, need(rd.validators))
-	w.enough = func() int {
-		_, votes := most()
-		return need(rd.validators) - votes
-	}
-	has1 := w.may
-	w.may = func(name string) bool { return counts(rd.validators, name) && has1(name) }
-	err := gather(ctx, rd.peers, w, func(ctx context.Context, name string) (vote, error) {
-		digestOnly := !has.CompareAndSwap(false, true)
-		v, err := rd.showRecords(ctx, name, s, digestOnly)
-		if err != nil && !digestOnly {
-			has.Store(false)
-		}
-		return v, err
-	}, func(name string, v vote) {
-		said[name] = v.digest
-		if v.full {
-			full[v.digest] = v.records
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	digest, _ := most()
-	var by []string
-	for name, d := range said {
-		if d == digest {
-			by = append(by, name)
-		} else {
-			rd.peers.judge(name, lie("its headers of the blocks from %d to %d are not those that %d validators show", s.from, s.to-1, need(rd.validators)))
-		}
-	}
-	out, is := full[digest]
-	if !is {
-		w := rd.wish(s, "the headers of the blocks from %d to %d", s.from, s.to-1)
-		w.may = func(name string) bool { d, voted := said[name]; return voted && d == digest }
-		v, err := fetch(ctx, rd.peers, w, func(ctx context.Context, name string) (vote, error) {
-			v, err := rd.showRecords(ctx, name, s, false)
-			if err == nil && v.digest != digest {
-				err = lie("its headers of the blocks from %d to %d are not those of its digest", s.from, s.to-1)
-			}
-			return v, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		out = v.records
-	}
-	for i := range out {
-		out[i].by = by
-	}
-	return out, nil
-}
-
-func (rd *round) showRecords(ctx context.Context, name string, s span, digestOnly bool) (vote, error) {
-	var a blocksAnswer
-	if err := rd.peers.call(ctx, name, BlocksProtocol, &blocksRequest{From: s.from, To: s.to, Digest: digestOnly}, &a); err != nil {
-		return vote{}, err
-	}
-	if (a.Digest != nil) != digestOnly {
-		return vote{}, lie("records where their digest was asked for, or the other way round")
-	}
-	if digestOnly {
-		return vote{digest: *a.Digest}, nil
-	}
-	records, err := readRecords(a.Records, s.from, s.to)
-	if err != nil {
-		return vote{}, lie("headers of the blocks from %d to %d: %w", s.from, s.to-1, err)
-	}
-	return vote{digest: recordsDigest(a.Records), records: records, full: true}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"concordat/ledger/checkpoint"
@@ -21,6 +22,7 @@ type run struct {
 	began      time.Time
 	validators checkpoint.Validators // as of the last time that peers were asked
 	fetched    uint64
+	exposed    sync.Map // by statement.Region: who is known to have signed two blocks for one place
 }
 
 func newRun(cfg *Config) *run {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"concordat/ledger"
+	"concordat/ledger/block"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 )
@@ -288,7 +289,7 @@ func serveBlocks(v *ledger.View, q blocksRequest) ([]byte, error) {
 	if q.To > v.Head().Size {
 		return nil, errAbsent
 	}
-	records := [][]byte{}
+	proofs := []block.HeaderProof{}
 	for at := q.From; at < q.To; {
 		blocks, err := v.Blocks(at, int(min(q.To-at, ledger.MaxPage)))
 		if err != nil {
@@ -296,13 +297,17 @@ func serveBlocks(v *ledger.View, q blocksRequest) ([]byte, error) {
 		}
 		for _, b := range blocks {
 			if at = b.First + b.Count; b.First >= q.From && b.First < q.To {
-				records = append(records, b.Proof.Encode())
+				proofs = append(proofs, b.Proof)
 			}
 		}
 	}
 	if q.Digest {
-		digest := recordsDigest(records)
+		digest := headersDigest(proofs)
 		return done(blocksAnswer{Digest: &digest}), nil
+	}
+	records := make([][]byte, len(proofs))
+	for i, p := range proofs {
+		records[i] = p.Encode()
 	}
 	return done(blocksAnswer{Records: records}), nil
 }

@@ -64,10 +64,10 @@ func TestServe(t *testing.T) {
 	from, to := head.Size-5, head.Size+7
 	b := ask[blocksAnswer](t, s, BlocksProtocol, &blocksRequest{From: from, To: to})
 	records, err := readRecords(b.Records, from, to)
-	if err != nil || len(records) != 1 || records[0].first != head.Size {
+	if err != nil || len(records) != 1 || records[0].Size != head.Size {
 		t.Errorf("records: %+v, %v", records, err)
 	}
-	if d := ask[blocksAnswer](t, s, BlocksProtocol, &blocksRequest{From: from, To: to, Digest: true}); *d.Digest != recordsDigest(b.Records) {
+	if d := ask[blocksAnswer](t, s, BlocksProtocol, &blocksRequest{From: from, To: to, Digest: true}); *d.Digest != digestOf(b.Records) {
 		t.Error("the digest is not that of the records")
 	}
 	if b := ask[blocksAnswer](t, s, BlocksProtocol, &blocksRequest{From: 1, To: 2}); len(b.Records) != 0 {
@@ -246,7 +246,7 @@ func FuzzRecords(f *testing.F) {
 			return
 		}
 		for i, r := range records {
-			if r.first < from || r.first >= to || r.count == 0 || i > 0 && r.first != records[i-1].end() {
+			if r.Size < from || r.Size >= to || r.Count == 0 || i > 0 && r.Size != records[i-1].end() {
 				t.Errorf("records %+v of %d to %d", records, from, to)
 			}
 		}

@@ -12,7 +12,7 @@ type span struct{ from, to uint64 }
 type piece struct {
 	span
 	entries [][]byte
-	records []record // of the blocks that begin in the span
+	sheets  []sheet // of the blocks that begin in the span
 }
 
 func (p *piece) bytes() int {
@@ -20,7 +20,10 @@ func (p *piece) bytes() int {
 	for _, e := range p.entries {
 		n += len(e) + 64
 	}
-	return n + len(p.records)*512
+	for _, s := range p.sheets {
+		n += len(s.records) * 768
+	}
+	return n
 }
 
 // window hands out what is to be fetched, lowest first, and takes what came,

@@ -100,7 +100,7 @@ type blocksRequest struct {
 	Digest bool   `cbor:"3,keyasint,omitempty"` // only the digest of the records is wanted
 }
 
-// blocksAnswer has the records, or their digest.
+// blocksAnswer has the records, or the digest of their headers.
 type blocksAnswer struct {
 	Records [][]byte           `cbor:"1,keyasint,omitempty"`
 	Digest  *[sha256.Size]byte `cbor:"2,keyasint,omitempty"`
@@ -110,15 +110,17 @@ type blocksAnswer struct {
 // as its proposer signed it, a block.HeaderProof. Where it stands in Raft's order
 // is not in it: nothing that is fetched could vouch for that.
 
-// recordsDigest is what validators compare (C2).
-func recordsDigest(records [][]byte) [sha256.Size]byte {
-	if records == nil {
-		records = [][]byte{} // an empty array, never null
+// headersDigest is what validators compare (C2). It covers the headers and not
+// their signatures, of which a proposer can make any number for one header.
+func headersDigest(proofs []block.HeaderProof) [sha256.Size]byte {
+	headers := make([][]byte, len(proofs)) // an empty array, never null
+	for i, p := range proofs {
+		headers[i] = p.Header
 	}
-	return sha256.Sum256(mustEncode(records))
+	return sha256.Sum256(mustEncode(headers))
 }
 
-// readRecords reads the records of the blocks that begin at from or after and
+// readRecords reads the records of all blocks that begin at from or after and
 // before to. Errors wrap ErrMalformed, or are of package block.
 func readRecords(raw [][]byte, from, to uint64) ([]record, error) {
 	out := make([]record, len(raw))
@@ -135,20 +137,24 @@ func readRecords(raw [][]byte, from, to uint64) ([]record, error) {
 		if h.Size < at || i > 0 && h.Size != at || h.Size >= to {
 			return nil, malformed("a block of %d statements from %d, where one from %d, before %d, is due", h.Count, h.Size, at, to)
 		}
-		out[i] = record{first: h.Size, count: h.Count, proof: proof}
-		at = h.Size + h.Count
+		out[i] = record{Header: h, proof: proof}
+		at = out[i].end()
+	}
+	if len(out) > 0 && at < to {
+		return nil, malformed("blocks until %d, want all that begin before %d", at, to)
 	}
 	return out, nil
 }
 
-// record is a block's record, read.
+// record is a block's record, read: what its header claims, and the header as it
+// was signed.
 type record struct {
-	first, count uint64
-	proof        block.HeaderProof
-	by           []string // the validators that show it
+	block.Header
+	proof block.HeaderProof
+	from  string // the validator that gave it, with the signature
 }
 
-func (r *record) end() uint64 { return r.first + r.count }
+func (r *record) end() uint64 { return r.Size + r.Count }
 
 func (q *offerRequest) validate() error {
 	if q.Size > block.MaxLogSize {

@@ -55,7 +55,7 @@ func (m *member) tell(to, name string, req []byte) error {
 
 func (m *member) echoes(to string, marks ...mark) {
 	m.w.t.Helper()
-	if err := m.tell(to, EchoProtocol, encodeEchoes(marks)); err != nil {
+	if err := m.tell(to, EchoProtocol, encodeEchoes(marks, nil)); err != nil {
 		m.w.t.Fatalf("%s to %s: %v", m.id, to, err)
 	}
 }
@@ -396,7 +396,7 @@ func TestFlood(t *testing.T) {
 		for i := range 3000 {
 			// Sizes that nobody has, old ones, the newest again and again, and signatures of all kinds.
 			marks := []mark{markAt(uint64(1000+i), "x"), m, {1, m.root}, markAt(uint64(i+1), "y")}
-			err := xd.tell("XB", EchoProtocol, encodeEchoes(marks))
+			err := xd.tell("XB", EchoProtocol, encodeEchoes(marks, nil))
 			var r *Refusal
 			if errors.As(err, &r) && r.Code == CodeBusy {
 				busy++
@@ -486,10 +486,10 @@ func TestStrangers(t *testing.T) {
 			req        []byte
 			want       string
 		}{
-			{EchoProtocol, "XZ", false, encodeEchoes([]mark{m}), CodeNotValidator},
-			{EchoProtocol, "XZ", true, encodeEchoes([]mark{m}), CodeNotValidator},
+			{EchoProtocol, "XZ", false, encodeEchoes([]mark{m}, nil), CodeNotValidator},
+			{EchoProtocol, "XZ", true, encodeEchoes([]mark{m}, nil), CodeNotValidator},
 			{CosignProtocol, "XZ", false, nil, CodeNotValidator},
-			{EchoProtocol, "QQ", true, encodeEchoes([]mark{m}), CodeNotMember},
+			{EchoProtocol, "QQ", true, encodeEchoes([]mark{m}, nil), CodeNotMember},
 			{EchoProtocol, "XB", true, nil, CodeMalformed},
 			{CosignProtocol, "XB", true, []byte{1, 1}, CodeMalformed},
 			{CosignProtocol, "XB", true, encodePush([][]byte{noteOf(m, strings.Replace(signs(t, "XB", m, dawn)[0], "A", "B", 9))}), CodeMalformed},

@@ -13,6 +13,7 @@ import (
 	"concordat/ledger"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/evidence"
+	"concordat/ledger/merkle"
 	"concordat/ledger/statement"
 )
 
@@ -28,6 +29,8 @@ type Certifier struct {
 	log    *slog.Logger
 	signer *signer // nil: this node has no keys
 	jitter time.Duration
+
+	began time.Time // by the clock of signatures: who signs a later time was there after that
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -60,6 +63,8 @@ type Certifier struct {
 	signError error     // why the last write failed
 	stray     mark      // the greatest that our key signed and the signer does not know
 	strayTime int64
+	joins     bool                        // Joins was called
+	heads     map[statement.Region]uint64 // in quarantine: the least that each other validator has said since we began (F10)
 
 	records  map[statement.Region]*record
 	headers  map[statement.Region][]header
@@ -84,7 +89,9 @@ func (s signal) wake() {
 // echo is that somebody holds a size under a root, and when that was heard.
 type echo struct {
 	mark
-	at time.Time
+	at       time.Time
+	digest   merkle.Hash // of the header of the block that ends there; zero: not told
+	compared bool        // another digest than ours, and the header was asked for
 }
 
 // ErrClosed: the certifier was closed.
@@ -101,6 +108,7 @@ func Open(cfg Config) (*Certifier, error) {
 		cfg: cfg, log: cfg.Logger, jitter: rand.N(stalled / 4),
 		wakeTell: make(signal, 1), wakeSign: make(signal, 1), wakeJudge: make(signal, 1),
 		changed: make(chan struct{}), peers: map[string]*peer{},
+		began: cfg.Now(), heads: map[statement.Region]uint64{},
 		records: map[statement.Region]*record{}, headers: map[statement.Region][]header{}, told: map[conviction]bool{},
 		shown: newBucket(notesRate),
 	}
@@ -108,6 +116,9 @@ func Open(cfg Config) (*Certifier, error) {
 		s, err := openSigner(cfg)
 		if err != nil {
 			return nil, err
+		}
+		if err := s.begin(cfg.Ran); err != nil {
+			return nil, errors.Join(err, s.close())
 		}
 		c.signer, c.signed = s, s.last
 	}
@@ -292,6 +303,9 @@ func (c *Certifier) blockedLocked(may error) []string {
 		if err != nil {
 			why = append(why, err.Error())
 		}
+	}
+	if w := c.quarantineLocked(); w != "" {
+		why = append(why, w)
 	}
 	return why
 }

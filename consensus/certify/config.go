@@ -48,6 +48,11 @@ type Config struct {
 	// SignerPath is the file that remembers what was signed (F1). Keep it apart
 	// from the database, and out of every backup. An observer may leave it out.
 	SignerPath string
+	// Ran says that this validator has run before, or may have: then a signer
+	// file that is not there is lost, and it signs nothing until it is safe
+	// without (F10). Joins says the same later. Default: it is new, and where
+	// there is no file there was nothing signed.
+	Ran bool
 	// Ledger is what is certified. The caller closes it, after Close.
 	Ledger Ledger
 	// Net reaches the other nodes.
@@ -66,8 +71,10 @@ type Config struct {
 	// Logger takes the log. Default: slog.Default().
 	Logger *slog.Logger
 	// OnEvidence is told of each proof, once for each culprit and kind while the
-	// process lives, from a goroutine of its own. Close waits for it.
-	OnEvidence func(evidence.Proof)
+	// process lives, from a goroutine of its own. Close waits for it. If it gives
+	// an error it is told again, later and later, until it gives none or the
+	// ledger has evidence against the culprit.
+	OnEvidence func(evidence.Proof) error
 
 	disk disk // nil: the operating system's; else a test's
 }
@@ -95,7 +102,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	if c.OnEvidence == nil {
-		c.OnEvidence = func(evidence.Proof) {}
+		c.OnEvidence = func(evidence.Proof) error { return nil }
 	}
 	if c.disk == nil {
 		c.disk = osDisk{}

@@ -44,7 +44,7 @@ func (c *Certifier) signLoop() {
 func (c *Certifier) signStep(now time.Time) error {
 	may := c.cfg.May()
 	c.mu.Lock()
-	stray, strayTime := c.stray, c.strayTime
+	stray, strayTime, joins := c.stray, c.strayTime, c.joins
 	m, found := c.targetLocked(now)
 	blocked := len(c.blockedLocked(may)) > 0
 	c.mu.Unlock()
@@ -54,27 +54,25 @@ func (c *Certifier) signStep(now time.Time) error {
 		if err != nil {
 			return err
 		}
-		c.log.Warn("the signer's file did not know what this validator has signed, and knows it now", "size", stray.size)
+		c.log.Warn("the signer's file did not know what this validator has signed: it signs nothing until the others have certified something without it", "size", stray.size)
 		c.mu.Lock()
 		c.signed = s
+		c.notifyLocked()
 		c.mu.Unlock()
 		return nil
+	}
+	if did, err := c.forgets(joins); did || err != nil {
+		return err
 	}
 	if fits, err := c.signedFits(); err != nil {
 		c.breaks(err)
 		return nil
+	} else if fits && c.signer.last.quarantine {
+		return c.endQuarantine()
 	} else if !found || blocked || !fits {
 		return nil
 	}
-	// F3: from the tree itself, once more.
-	err := c.newest(func(v *ledger.View) error {
-		root, err := v.RootAt(m.size)
-		if err == nil && root != m.root {
-			err = fmt.Errorf("%w: this ledger's root at size %d is %x, a moment ago it was %x", ledger.ErrCorrupt, m.size, root, m.root)
-		}
-		return err
-	})
-	if err != nil {
+	if err := c.verifyRoot(m); err != nil {
 		c.breaks(err)
 		return nil
 	}
@@ -98,6 +96,17 @@ func (c *Certifier) signStep(now time.Time) error {
 	}
 	c.wakeJudge.wake()
 	return nil
+}
+
+// verifyRoot looks at the tree itself, once more (F3).
+func (c *Certifier) verifyRoot(m mark) error {
+	return c.newest(func(v *ledger.View) error {
+		root, err := v.RootAt(m.size)
+		if err == nil && root != m.root {
+			err = fmt.Errorf("%w: this ledger's root at size %d is %x, a moment ago it was %x", ledger.ErrCorrupt, m.size, root, m.root)
+		}
+		return err
+	})
 }
 
 // signedFits reports that what was signed last is in this ledger, or beyond it.

@@ -7,7 +7,7 @@
 // history and can talk; and that who signs two histories is caught, with proof.
 // It expects a ledger that never changes what it once showed, a Net that says
 // truly who sent what, a signer file that is never restored from a backup nor
-// shared, and a clock that is right within minutes. It knows neither Raft, nor
+// shared, and to be told where this validator has run before, and a clock that is right within minutes. It knows neither Raft, nor
 // libp2p, nor HTTP.
 //
 // A round: the leader marks its head (it echoes size and root to all). Every
@@ -39,6 +39,11 @@
 //	    kind, and never rests on whose history is right: it holds two signatures
 //	    of the culprit that no honest node makes.
 //	F9  A node that a quorum contradicts vouches for nothing from then on.
+//	F10 A validator that does not know what its key has signed, because the
+//	    signer's file is lost or an old copy, neither echoes nor signs until a
+//	    quorum of others has co-signed, since it began, a checkpoint that its ledger
+//	    holds and that is no smaller than what a quorum of others has said, since
+//	    it began, to be all that they have. Then it signs from that size on.
 //
 // DESIGN.md says what detection leaves open, and the roads not taken.
 package certify

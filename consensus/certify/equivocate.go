@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"concordat/ledger"
 	"concordat/ledger/checkpoint"
@@ -107,7 +108,30 @@ func (c *Certifier) convict(p evidence.Proof) {
 	}
 	c.told[k] = true
 	c.log.Error("a validator is caught", "culprit", k.culprit, "what", p.Words())
-	c.spawnLocked(func() { c.cfg.OnEvidence(p) })
+	c.spawnLocked(func() { c.tellEvidence(k, p) })
+}
+
+// tellEvidence tells of a proof until it is taken. A place for it may be full
+// today and not tomorrow, and nobody else may have the proof.
+func (c *Certifier) tellEvidence(k conviction, p evidence.Proof) {
+	wait := time.Duration(0)
+	for {
+		err := c.cfg.OnEvidence(p)
+		if err == nil {
+			return
+		}
+		wait = min(max(2*wait, evidenceLeast), evidenceMost)
+		c.log.Error("evidence was not taken", "culprit", k.culprit, "kind", k.kind, "err", err, "again in", wait)
+		if !pause(c.ctx, wait) {
+			return
+		}
+		c.mu.Lock()
+		v, ok := c.vs.Find(k.culprit)
+		c.mu.Unlock()
+		if !ok || v.Suspended {
+			return // somebody else's evidence is in the ledger
+		}
+	}
 }
 
 // forwardLocked passes new suspects on to all members, as one of them may have

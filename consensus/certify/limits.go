@@ -55,6 +55,9 @@ const (
 	silent = 3 * time.Second
 	// probeEvery is how often one validator is asked where its history leaves ours.
 	probeEvery = 10 * time.Second
+	// evidenceLeast and evidenceMost bound the wait before evidence that was not taken is told again.
+	evidenceLeast = time.Second
+	evidenceMost  = time.Minute
 	// backoffLeast and backoffMost bound the wait after a call that failed.
 	backoffLeast = 50 * time.Millisecond
 	backoffMost  = time.Second
@@ -63,7 +66,7 @@ const (
 // Sizes of messages.
 const (
 	echoSize        = 8 + merkle.HashSize
-	maxEchoRequest  = 2 + maxEchoes*echoSize
+	maxEchoRequest  = 2 + maxEchoes*(merkle.HashSize+echoSize)
 	maxPushRequest  = 2 + maxPushed*(4+maxPushedNote)
 	maxBlockAnswer  = 1 + merkle.HashSize + block.MaxHeaderProof
 	maxNewestAnswer = checkpoint.MaxNote

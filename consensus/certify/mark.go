@@ -67,6 +67,9 @@ func (c *Certifier) tell(now time.Time) (time.Duration, error) {
 	c.mu.Unlock()
 
 	held, against, err := c.compare(heard)
+	if err == nil {
+		_, _, err = c.at(top.size) // so that its digest is at hand
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -74,6 +77,7 @@ func (c *Certifier) tell(now time.Time) (time.Duration, error) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.otherHeadersLocked(held, now)
 	if len(c.blockedLocked(may)) > 0 {
 		return time.Second, nil
 	}
@@ -217,7 +221,7 @@ func (c *Certifier) echoLocked(marks []mark, now time.Time) {
 	marks = marks[max(0, len(marks)-maxEchoes):]
 	for _, m := range marks {
 		c.mine = slices.DeleteFunc(c.mine, func(e echo) bool { return e.mark == m })
-		c.mine = append(c.mine, echo{m, now})
+		c.mine = append(c.mine, echo{mark: m, at: now})
 	}
 	slices.SortStableFunc(c.mine, func(a, b echo) int { return cmp.Compare(a.size, b.size) })
 	if over := len(c.mine) - 2*maxEchoes; over > 0 {

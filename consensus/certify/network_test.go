@@ -256,7 +256,7 @@ func (m *member) config() Config {
 		Cosign: testKey(m.id + "/cosign"), Node: testKey(m.id + "/node"), SignerPath: "keys/signer", disk: m.disk,
 		Leads: func() bool { return m.w.leads(m.id) }, Logger: testLog().With("node", m.id),
 		Now: func() time.Time { return time.Now().Add(m.skew) }, May: m.may,
-		OnEvidence: func(p evidence.Proof) {
+		OnEvidence: func(p evidence.Proof) error {
 			m.convMu.Lock()
 			defer m.convMu.Unlock()
 			m.proofs = append(m.proofs, p)
@@ -265,6 +265,7 @@ func (m *member) config() Config {
 			} else {
 				told[k] = true
 			}
+			return nil
 		},
 	}
 	if m.w.tune != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"concordat/ledger/merkle"
 	"concordat/ledger/statement"
 )
 
@@ -31,9 +32,10 @@ type peer struct {
 }
 
 // hear takes note of an echo.
-func (p *peer) hear(m mark, now time.Time) {
+func (p *peer) hear(m mark, digest merkle.Hash, now time.Time) {
+	was, _ := p.echoOf(m)
 	p.echoes = slices.DeleteFunc(p.echoes, func(e echo) bool { return e.mark == m })
-	p.echoes = append(p.echoes, echo{m, now})
+	p.echoes = append(p.echoes, echo{m, now, digest, was.compared && was.digest == digest})
 	if over := len(p.echoes) - maxEchoes; over > 0 {
 		p.echoes = slices.Delete(p.echoes, 0, over)
 	}
@@ -128,7 +130,7 @@ func (c *Certifier) sendLoop(ctx context.Context, p *peer, name string, wake sig
 		echoes, notes := []mark(nil), [][]byte(nil)
 		if name == EchoProtocol {
 			if echoes, p.echoing = p.echoing, nil; len(echoes) > 0 {
-				req = encodeEchoes(echoes)
+				req = encodeEchoes(echoes, c.digests(echoes))
 			}
 		} else if notes, p.pushing = p.pushing, nil; len(notes) > 0 {
 			req = encodePush(notes)

@@ -1,6 +1,7 @@
 package certify
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -152,6 +153,8 @@ func (c *Certifier) advance(now time.Time) error {
 type fact struct {
 	root merkle.Hash
 	end  bool // a block ends here
+	// digest is the SHA-256 of that block's header, unsigned; zero if none ends here.
+	digest merkle.Hash
 }
 
 // facts remembers some: a ledger never changes what it was at a size.
@@ -197,10 +200,25 @@ func factOf(v *ledger.View, size uint64) (fact, error) {
 		return fact{}, err
 	}
 	if size == 0 {
-		return fact{root, true}, nil
+		return fact{root: root, end: true}, nil
 	}
 	b, err := v.BlockOf(size - 1)
-	return fact{root, err == nil && b.First+b.Count == size}, err
+	if err != nil || b.First+b.Count != size {
+		return fact{root: root}, err
+	}
+	return fact{root, true, sha256.Sum256(b.Proof.Header)}, nil
+}
+
+// digests gives the digests of the headers of the blocks that end at some marks,
+// as far as they are at hand.
+func (c *Certifier) digests(marks []mark) []merkle.Hash {
+	out := make([]merkle.Hash, len(marks))
+	c.facts.mu.Lock()
+	defer c.facts.mu.Unlock()
+	for i, m := range marks {
+		out[i] = c.facts.seen[m.size].digest
+	}
+	return out
 }
 
 // stands says how a mark stands to our ledger.

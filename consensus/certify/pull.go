@@ -9,7 +9,8 @@ import (
 	"concordat/ledger/checkpoint"
 )
 
-// pullLoop asks others for the newest certified note: at start, while this node
+// pullLoop asks others for what this node missed, and in quarantine how far they
+// are. It asks for the newest certified note at start, while this node
 // knows that it is behind or nothing becomes final, and now and then in any
 // case, as their notes may have a signature that contradicts what we know.
 func (c *Certifier) pullLoop() {
@@ -21,6 +22,7 @@ func (c *Certifier) pullLoop() {
 				last, turn = time.Now(), turn+n
 			}
 		}
+		c.askHeads()
 		c.compareHistories()
 		if !pause(c.ctx, pullEvery) {
 			return

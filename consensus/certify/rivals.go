@@ -8,6 +8,7 @@ import (
 
 	"concordat/ledger/block"
 	"concordat/ledger/evidence"
+	"concordat/ledger/merkle"
 )
 
 // header is the header of a block, signed by its proposer, that is not in our
@@ -113,6 +114,47 @@ func (c *Certifier) probeLocked(p *peer, m mark, now time.Time) {
 		c.probing = false
 		c.mu.Unlock()
 	})
+}
+
+// otherHeadersLocked looks for echoes of what we hold too, of which the last
+// block has another header than ours: the root does not cover it, and if one
+// proposer signed both for one term that is evidence. One header is asked for at
+// a time, and of one validator now and then (F6).
+func (c *Certifier) otherHeadersLocked(held []heardEcho, now time.Time) {
+	for _, e := range held {
+		p := c.peers[e.by]
+		if p == nil || c.probing || c.closed || !p.probed.IsZero() && now.Sub(p.probed) < probeEvery || e.compared || e.digest == (merkle.Hash{}) {
+			continue
+		}
+		own := c.digests([]mark{e.mark})[0]
+		if own == (merkle.Hash{}) || own == e.digest {
+			continue
+		}
+		c.probing, p.probed = true, now
+		c.spawnLocked(func() { c.compareHeader(p, e.echo) })
+	}
+}
+
+// compareHeader asks for the header of the block that ends at an echo's size.
+func (c *Certifier) compareHeader(p *peer, e echo) {
+	theirs, err := c.askBlock(p, e.size-1)
+	switch {
+	case err == nil && theirs.proof == nil:
+		err = fmt.Errorf("it has no block that ends at size %d", e.size)
+	case err == nil:
+		c.SawBlock(*theirs.proof)
+	}
+	if err != nil {
+		c.log.Debug("a validator's header was not compared", "validator", p.id, "size", e.size, "err", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probing = false
+	for i, o := range p.echoes {
+		if o.mark == e.mark && o.digest == e.digest {
+			p.echoes[i].compared = err == nil
+		}
+	}
 }
 
 // probe halves the sizes between one at which both agree and one at which they

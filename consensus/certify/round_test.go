@@ -440,23 +440,6 @@ func TestNeverASecondHistory(t *testing.T) {
 	})
 }
 
-// TestLostSigner: the signer's file is lost. The node learns what it signed
-// from its ledger's certificate, and from what the others have of it.
-func TestLostSigner(t *testing.T) {
-	inBubble(t, 14, func(t *testing.T, w *world) {
-		w.start()
-		top := w.grow(2)
-		w.final(top.size)
-		w.wait("all have signed", func() bool { return len(w.members["XA"].cert.Final().Cosigners()) == 4 })
-		xb := w.members["XB"]
-		xb.stop()
-		xb.disk = newMemDisk()
-		w.start("XB")
-		w.wait("XB knows what it signed", func() bool { return xb.cert.Status().Signed == top.size })
-		w.final(w.grow(1).size)
-	})
-}
-
 // TestSignerFails: a disk that fails costs this node's voice, not its ears, and
 // it says so; it goes on when the disk does.
 func TestSignerFails(t *testing.T) {

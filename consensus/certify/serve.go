@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"concordat/ledger"
+	"concordat/ledger/merkle"
 	"concordat/ledger/statement"
 )
 
@@ -25,6 +26,7 @@ const (
 	CodeNotMember    = "not-a-member"  // the node is not one of Net.Members
 	CodeNotValidator = "not-validator" // only validators echo and co-sign
 	CodeNotThere     = "not-there"     // our ledger is shorter
+	CodeNotVouching  = "not-vouching"  // we do not vouch for our ledger now
 	CodeClosed       = "closed"
 )
 
@@ -69,19 +71,25 @@ func (c *Certifier) Serve(ctx context.Context, name, from string, voter bool, re
 		return c.serveBlock(req)
 	case HistoryProtocol:
 		return c.serveHistory(req)
+	case HeadProtocol:
+		return c.serveHead(req)
 	}
 	return nil, refuse(CodeMalformed, "%.40q is no call that is answered here", name)
 }
 
 func (c *Certifier) serveEcho(p *peer, req []byte, now time.Time) error {
-	marks, err := decodeEchoes(req)
+	marks, digests, err := decodeEchoes(req)
 	if err != nil {
 		return refuse(CodeMalformed, "%v", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, m := range marks {
-		p.hear(m, now)
+	for i, m := range marks {
+		var digest merkle.Hash
+		if digests != nil {
+			digest = digests[i]
+		}
+		p.hear(m, digest, now)
 		// It has not heard what we signed, or has forgotten it.
 		if m == c.signed.mark && (len(c.signed.lines) == 0 || p.own != c.signed.lines[0] || now.Sub(p.ownAt) >= repeat) {
 			c.queueOwnLocked(p, now)

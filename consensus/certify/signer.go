@@ -21,6 +21,8 @@ import (
 var (
 	// ErrSignerFile: the signer's file is damaged, or is another node's.
 	ErrSignerFile = errors.New("signer file cannot be used")
+	// errQuarantine: what was signed is not known (F10).
+	errQuarantine = errors.New("what this validator's key has signed is not known")
 	// errWouldFork: signing that would contradict what was signed (F2).
 	errWouldFork = errors.New("contradicts what was signed")
 )
@@ -30,6 +32,8 @@ type signed struct {
 	mark
 	time  int64    // of the co-signature, Unix seconds
 	lines []string // the co-signature and the log's signature; none if they never left
+	// quarantine: more may have been signed than this (F10).
+	quarantine bool
 }
 
 // signer signs, and remembers it on disk first (F1). It is used by one
@@ -38,6 +42,7 @@ type signer struct {
 	cfg  Config
 	lock io.Closer
 	last signed // zero: nothing yet
+	none bool   // there was no file
 }
 
 // signerFormat names the layout: one line of JSON, and one with its SHA-256.
@@ -52,6 +57,8 @@ type signerFile struct {
 	Root      string   `json:"root"` // base64
 	Time      int64    `json:"time"`
 	Lines     []string `json:"lines"`
+
+	Quarantine bool `json:"quarantine,omitempty"`
 }
 
 func openSigner(c Config) (*signer, error) {
@@ -71,7 +78,8 @@ func (s *signer) close() error { return s.lock.Close() }
 func (s *signer) load() error {
 	raw, err := s.cfg.disk.Read(s.cfg.SignerPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a new node
+		s.none = true
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading the signer's file: %w", err)
@@ -79,7 +87,7 @@ func (s *signer) load() error {
 	bad := func(format string, a ...any) error {
 		return fmt.Errorf("%w: %s: %w; it says what this validator has signed, so that it never signs two histories. "+
 			"If the file of this very node is to be had, put it back (never one from a backup). If not, and once no other process has this validator's keys, "+
-			"move it away: the node then learns what it signed from the certified checkpoints in its ledger and from the other validators",
+			"move it away: the node then co-signs again when the other validators have certified something without it",
 			ErrSignerFile, s.cfg.SignerPath, fmt.Errorf(format, a...))
 	}
 	content, err := unseal(raw)
@@ -104,12 +112,22 @@ func (s *signer) load() error {
 	case f.Time < 0 || f.Time > statement.MaxTime:
 		return bad("its time is %d", f.Time)
 	}
-	s.last = signed{mark{f.Size, merkle.Hash(root)}, f.Time, f.Lines}
+	s.last = signed{mark{f.Size, merkle.Hash(root)}, f.Time, f.Lines, f.Quarantine}
 	if f.Key != key {
 		// The key was rotated: the size still binds (F2), the lines are of no use.
 		s.last.lines = nil
 	}
 	return nil
+}
+
+// begin writes a file where there was none: from then on a file that is not
+// there is one that was lost. ran says that it was lost already.
+func (s *signer) begin(ran bool) error {
+	if !s.none {
+		return nil
+	}
+	_, err := s.put(signed{quarantine: ran})
+	return err
 }
 
 func (s *signer) public() []byte {
@@ -131,6 +149,9 @@ func (s *signed) allows(m mark) error {
 // that is on disk. After an error the signature does not exist for anybody, and
 // what is signed later must fit it nevertheless: it may be on disk.
 func (s *signer) sign(m mark, now time.Time) (signed, error) {
+	if s.last.quarantine {
+		return signed{}, errQuarantine
+	}
 	if err := s.last.allows(m); err != nil {
 		return signed{}, err
 	}
@@ -144,20 +165,36 @@ func (s *signer) sign(m mark, now time.Time) (signed, error) {
 	if err != nil {
 		return signed{}, err
 	}
-	return s.put(signed{m, at, []string{cosig.Line, log}})
+	return s.put(signed{m, at, []string{cosig.Line, log}, false})
 }
 
 // raise takes note of what this validator's key has signed and the file does
-// not know: the file was lost, or is an old one.
+// not know: the file was lost, or is an old one. What else it does not know
+// nobody can tell, so the signer is in quarantine from then on (F10).
 func (s *signer) raise(m mark, at int64) (signed, error) {
 	if err := s.last.allows(m); err != nil {
 		return signed{}, err
 	}
-	return s.put(signed{m, max(at, s.last.time), nil})
+	return s.put(signed{m, max(at, s.last.time), nil, true})
+}
+
+// forget puts the signer in quarantine without a signature to show for it.
+func (s *signer) forget() error {
+	_, err := s.put(signed{s.last.mark, s.last.time, nil, true})
+	return err
+}
+
+// release ends the quarantine: what was signed, whatever it was, is not beyond
+// m, and no quorum signs another history up to there.
+func (s *signer) release(m mark) (signed, error) {
+	if err := s.last.allows(m); err != nil {
+		return signed{}, err
+	}
+	return s.put(signed{m, s.last.time, nil, false})
 }
 
 func (s *signer) put(next signed) (signed, error) {
-	s.last = signed{next.mark, next.time, nil} // whatever becomes of the write (F2)
+	s.last = signed{next.mark, next.time, nil, s.last.quarantine || next.quarantine} // whatever becomes of the write (F2)
 	if err := s.save(next); err != nil {
 		return signed{}, err
 	}
@@ -168,7 +205,7 @@ func (s *signer) put(next signed) (signed, error) {
 func (s *signer) save(next signed) error {
 	b, err := json.Marshal(signerFile{
 		Format: signerFormat, Network: s.cfg.Network.String(), Validator: string(s.cfg.Self), Key: base64.StdEncoding.EncodeToString(s.public()),
-		Size: next.size, Root: base64.StdEncoding.EncodeToString(next.root[:]), Time: next.time, Lines: next.lines,
+		Size: next.size, Root: base64.StdEncoding.EncodeToString(next.root[:]), Time: next.time, Lines: next.lines, Quarantine: next.quarantine,
 	})
 	if err != nil {
 		return err

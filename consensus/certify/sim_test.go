@@ -141,9 +141,9 @@ func (l *liar) act(w *world, honest []string) {
 	}
 	switch l.rng.IntN(6) {
 	case 0:
-		tell(EchoProtocol, encodeEchoes([]mark{true1, lie}))
+		tell(EchoProtocol, encodeEchoes([]mark{true1, lie}, nil))
 	case 1:
-		tell(EchoProtocol, encodeEchoes([]mark{w.chain.blocks[len(w.chain.blocks)-1].end}))
+		tell(EchoProtocol, encodeEchoes([]mark{w.chain.blocks[len(w.chain.blocks)-1].end}, nil))
 	case 2:
 		tell(CosignProtocol, encodePush([][]byte{noteOf(true1, signs(w.t, l.m.id, true1, time.Now())...)}))
 	case 3:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"concordat/ledger/block"
 	"concordat/ledger/checkpoint"
@@ -17,6 +18,7 @@ const (
 	NewestProtocol  = "certify/newest/1"  // asks for the newest certified note
 	BlockProtocol   = "certify/block/1"   // asks for a root and the signed header of the block after it
 	HistoryProtocol = "certify/history/1" // asks for the root at a size, with the proof that a larger tree begins so
+	HeadProtocol    = "certify/head/1"    // asks a validator for the size of its ledger
 )
 
 // Protocol is one kind of call, for whoever registers the handlers.
@@ -33,17 +35,28 @@ func Protocols() []Protocol {
 		{NewestProtocol, 1},
 		{BlockProtocol, 1 + 8},
 		{HistoryProtocol, 1 + 8 + 8},
+		{HeadProtocol, 1},
 	}
 }
 
 // wireVersion opens every message: the layouts below, all numbers big-endian.
 //
-//	echo request    version ‖ n ‖ n × (size[8] ‖ root[32])
+//	echo request    1 ‖ n ‖ n × (size[8] ‖ root[32])
+//	                2 ‖ n ‖ n × digest[32] ‖ n × (size[8] ‖ root[32])
 //	push request    version ‖ n ‖ n × (length[4] ‖ signed note)
 //	newest request  version               answer: a signed note, or nothing
 //	block request   version ‖ size[8]     answer: version ‖ root at size[32] ‖ header proof of the block that begins at or before index size, or nothing
 //	history request version ‖ old[8] ‖ size[8]     answer: version ‖ root at old[32] ‖ consistency proof from old to size, n × hash[32]
-const wireVersion = 1
+//	head request    version               answer: version ‖ size[8]
+//
+// The digests of an echo are the SHA-256 of the header, unsigned, of the block
+// that ends at each size, by which nodes find two headers that one proposer
+// signed over the same statements; zero: not told. With none to tell, it is of
+// version 1.
+const (
+	wireVersion       = 1
+	echoDigestVersion = 2
+)
 
 // errMalformed: a message is not one of the layouts.
 var errMalformed = errors.New("malformed message")
@@ -58,8 +71,15 @@ func (c *Certifier) checkpoint(m mark) checkpoint.Checkpoint {
 	return checkpoint.Checkpoint{Origin: c.cfg.Origin, Size: m.size, Root: m.root}
 }
 
-func encodeEchoes(marks []mark) []byte {
+// encodeEchoes writes an echo; digests has one for each mark, or is nil.
+func encodeEchoes(marks []mark, digests []merkle.Hash) []byte {
 	out := []byte{wireVersion, byte(len(marks))}
+	if slices.ContainsFunc(digests, func(d merkle.Hash) bool { return d != merkle.Hash{} }) {
+		out[0] = echoDigestVersion
+		for _, d := range digests {
+			out = append(out, d[:]...)
+		}
+	}
 	for _, m := range marks {
 		out = binary.BigEndian.AppendUint64(out, m.size)
 		out = append(out, m.root[:]...)
@@ -67,19 +87,36 @@ func encodeEchoes(marks []mark) []byte {
 	return out
 }
 
-func decodeEchoes(b []byte) ([]mark, error) {
-	if len(b) < 2 || b[0] != wireVersion || b[1] == 0 || b[1] > maxEchoes || len(b) != 2+int(b[1])*echoSize {
-		return nil, fmt.Errorf("%w: an echo of %d bytes, want version %d and 1 to %d sizes with roots", errMalformed, len(b), wireVersion, maxEchoes)
+// decodeEchoes reads an echo; there are as many digests as marks, or none.
+func decodeEchoes(b []byte) (marks []mark, digests []merkle.Hash, err error) {
+	each := echoSize
+	if len(b) > 0 && b[0] == echoDigestVersion {
+		each += merkle.HashSize
 	}
-	var out []mark
-	for b = b[2:]; len(b) > 0; b = b[echoSize:] {
+	if len(b) < 2 || b[0] != wireVersion && b[0] != echoDigestVersion || b[1] == 0 || b[1] > maxEchoes || len(b) != 2+int(b[1])*each {
+		return nil, nil, fmt.Errorf("%w: an echo of %d bytes, want version %d or %d and 1 to %d sizes with roots", errMalformed, len(b), wireVersion, echoDigestVersion, maxEchoes)
+	}
+	n, version := int(b[1]), b[0]
+	b = b[2:]
+	if version == echoDigestVersion {
+		told := false
+		for range n {
+			d := merkle.Hash(b[:merkle.HashSize])
+			told = told || d != merkle.Hash{}
+			digests, b = append(digests, d), b[merkle.HashSize:]
+		}
+		if !told {
+			return nil, nil, fmt.Errorf("%w: an echo of version %d without a digest", errMalformed, version)
+		}
+	}
+	for ; len(b) > 0; b = b[echoSize:] {
 		m := mark{binary.BigEndian.Uint64(b), merkle.Hash(b[8:echoSize])}
 		if m.size == 0 || m.size > checkpoint.MaxSize {
-			return nil, fmt.Errorf("%w: an echo of size %d, want 1 to %d", errMalformed, m.size, uint64(checkpoint.MaxSize))
+			return nil, nil, fmt.Errorf("%w: an echo of size %d, want 1 to %d", errMalformed, m.size, uint64(checkpoint.MaxSize))
 		}
-		out = append(out, m)
+		marks = append(marks, m)
 	}
-	return out, nil
+	return marks, digests, nil
 }
 
 func encodePush(notes [][]byte) []byte {
@@ -200,4 +237,15 @@ func decodeHistoryAnswer(b []byte) (a historyAnswer, err error) {
 	}
 	a.root, a.path = a.path[0], a.path[1:]
 	return a, nil
+}
+
+func encodeHead(size uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{wireVersion}, size)
+}
+
+func decodeHead(b []byte) (uint64, error) {
+	if len(b) != 1+8 || b[0] != wireVersion {
+		return 0, fmt.Errorf("%w: an answer of %d bytes about a head, want 9", errMalformed, len(b))
+	}
+	return binary.BigEndian.Uint64(b[1:]), nil
 }

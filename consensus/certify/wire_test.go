@@ -2,6 +2,7 @@ package certify
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"concordat/ledger/checkpoint"
@@ -9,10 +10,21 @@ import (
 )
 
 func TestWire(t *testing.T) {
-	marks := []mark{markAt(1, "a"), markAt(1<<53, "b")}
-	got, err := decodeEchoes(encodeEchoes(marks))
-	if err != nil || len(got) != 2 || got[0] != marks[0] || got[1] != marks[1] {
-		t.Errorf("echoes come back as %v, %v", got, err)
+	marks, digests := []mark{markAt(1, "a"), markAt(1<<53, "b")}, []merkle.Hash{{}, {7}}
+	for _, d := range [][]merkle.Hash{digests, nil} {
+		got, told, err := decodeEchoes(encodeEchoes(marks, d))
+		if err != nil || !slices.Equal(got, marks) || !slices.Equal(told, d) {
+			t.Errorf("echoes come back as %v and %v, %v", got, told, err)
+		}
+	}
+	if len(encodeEchoes(make([]mark, maxEchoes), []merkle.Hash{{1}, {}, {}, {}, {}, {}, {}, {}})) != maxEchoRequest {
+		t.Error("the greatest echo is not of the greatest size")
+	}
+	if head, err := decodeHead(encodeHead(77)); err != nil || head != 77 {
+		t.Errorf("a head comes back as %d, %v", head, err)
+	}
+	if _, err := decodeHead(append(encodeHead(77), 0)); err == nil {
+		t.Error("a head with a byte more is one")
 	}
 	size, err := decodeBlockRequest(encodeBlockRequest(77))
 	if err != nil || size != 77 {
@@ -30,10 +42,10 @@ func TestWire(t *testing.T) {
 		t.Errorf("a history comes back as %+v, %v", h, err)
 	}
 	for name, b := range map[string][]byte{
-		"nothing": nil, "another version": {2, 1}, "no echo": {1, 0}, "too many": append([]byte{1, 9}, make([]byte, 9*40)...),
-		"cut": encodeEchoes(marks)[:60], "size 0": append([]byte{1, 1}, make([]byte, 40)...), "size 2^63": append([]byte{1, 1, 0x80}, make([]byte, 39)...),
+		"nothing": nil, "another version": {3, 1}, "digests that are none": append([]byte{2, 1}, append(make([]byte, 32), encodeEchoes(marks[:1], nil)[2:]...)...), "no digests": {2, 1}, "no echo": {1, 0}, "too many": append([]byte{1, 9}, make([]byte, 9*40)...),
+		"cut": encodeEchoes(marks, nil)[:60], "size 0": append([]byte{1, 1}, make([]byte, 40)...), "size 2^63": append([]byte{1, 1, 0x80}, make([]byte, 39)...),
 	} {
-		if _, err := decodeEchoes(b); err == nil {
+		if _, _, err := decodeEchoes(b); err == nil {
 			t.Errorf("%s is an echo", name)
 		}
 	}
@@ -50,11 +62,12 @@ func pushOf(t testing.TB) []byte {
 }
 
 func FuzzDecodeEchoes(f *testing.F) {
-	f.Add(encodeEchoes([]mark{markAt(1, "a"), markAt(2, "a")}))
+	f.Add(encodeEchoes([]mark{markAt(1, "a"), markAt(2, "a")}, nil))
+	f.Add(encodeEchoes([]mark{markAt(1, "a"), markAt(2, "a")}, []merkle.Hash{{1}, {}}))
 	f.Add([]byte{1, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, err := decodeEchoes(b); err == nil && !bytes.Equal(encodeEchoes(got), b) {
-			t.Errorf("%x is written as %x", b, encodeEchoes(got))
+		if got, told, err := decodeEchoes(b); err == nil && !bytes.Equal(encodeEchoes(got, told), b) {
+			t.Errorf("%x is written as %x", b, encodeEchoes(got, told))
 		}
 	})
 }
@@ -82,6 +95,15 @@ func FuzzDecodeBlockAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if got, err := decodeBlockAnswer(b); err == nil && !bytes.Equal(got.encode(), b) {
 			t.Errorf("%x is written as %x", b, got.encode())
+		}
+	})
+}
+
+func FuzzDecodeHead(f *testing.F) {
+	f.Add(encodeHead(7))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if size, err := decodeHead(b); err == nil && !bytes.Equal(encodeHead(size), b) {
+			t.Errorf("%x is written as %x", b, encodeHead(size))
 		}
 	})
 }

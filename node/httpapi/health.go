@@ -41,5 +41,5 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (a *api) peers(w http.ResponseWriter, _ *http.Request) error {
-	return reply(w, http.StatusOK, client.Peers{Peers: a.node.Status().Peers})
+	return reply(w, http.StatusOK, client.Peers{Peers: a.node.Peers()})
 }

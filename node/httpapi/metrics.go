@@ -35,27 +35,52 @@ func newMetrics(r *prometheus.Registry, n Node) *metrics {
 			Name: "concordat_check_reasons_total", Help: "Reasons given against a code or for not knowing, by name.",
 		}, []string{"reason"}),
 	}
-	r.MustRegister(m.requests, m.seconds, m.decisions, m.reasons)
-	for _, g := range []struct {
-		name, help string
-		value      func(client.Status) float64
-	}{
-		{"concordat_ledger_size", "Statements in this node's ledger.", func(s client.Status) float64 { return float64(s.Size) }},
-		{"concordat_final_size", "Statements under the newest certified checkpoint.", func(s client.Status) float64 { return float64(s.Final.Size) }},
-		{"concordat_cosigners", "Validators that co-signed the newest certified checkpoint.", func(s client.Status) float64 { return float64(len(s.Final.Cosigners)) }},
-		{"concordat_vouching", "1 while this node co-signs.", func(s client.Status) float64 { return one(s.Vouching) }},
-		{"concordat_problems", "What is wrong at this node; /v1/status says what.", func(s client.Status) float64 { return float64(len(s.Problems)) }},
-		{"concordat_culprits", "Validators proved to have signed two histories.", func(s client.Status) float64 { return float64(len(s.Evidence)) }},
-		{"concordat_knowledge_age_seconds", "How long ago a quorum last vouched for what this node has; +Inf where that is not known.", age},
-		{"concordat_leader", "1 where this node leads.", func(s client.Status) float64 { return one(s.RaftRole == "leader") }},
-		{"concordat_quorum", "1 while this node can get statements ordered, as far as it knows.", func(s client.Status) float64 { return one(s.Quorum) }},
-		{"concordat_raft_term", "Raft's term.", func(s client.Status) float64 { return float64(s.Term) }},
-		{"concordat_held_statements", "Statements accepted and not yet ordered.", func(s client.Status) float64 { return float64(s.Held) }},
-		{"concordat_peers_connected", "Other nodes connected.", func(s client.Status) float64 { return float64(connected(s.Peers)) }},
-	} {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, func() float64 { return g.value(n.Status()) }))
-	}
+	r.MustRegister(m.requests, m.seconds, m.decisions, m.reasons, glance{n})
 	return m
+}
+
+// glance collects what /v1/status tells as figures, from one Status for each
+// scrape: they are of one moment, and cost what one costs.
+type glance struct{ node Node }
+
+// figure is one number of a Status.
+type figure struct {
+	desc  *prometheus.Desc
+	value func(client.Status) float64
+}
+
+func newFigure(name, help string, value func(client.Status) float64) figure {
+	return figure{prometheus.NewDesc(name, help, nil, nil), value}
+}
+
+var figures = []figure{
+	newFigure("concordat_ledger_size", "Statements in this node's ledger.", func(s client.Status) float64 { return float64(s.Size) }),
+	newFigure("concordat_final_size", "Statements under the newest certified checkpoint.", func(s client.Status) float64 { return float64(s.Final.Size) }),
+	newFigure("concordat_cosigners", "Validators that co-signed the newest certified checkpoint.", func(s client.Status) float64 { return float64(len(s.Final.Cosigners)) }),
+	newFigure("concordat_vouching", "1 while this node co-signs.", func(s client.Status) float64 { return one(s.Vouching) }),
+	newFigure("concordat_problems", "What is wrong at this node; /v1/status says what.", func(s client.Status) float64 { return float64(len(s.Problems)) }),
+	newFigure("concordat_culprits", "Validators proved to have signed two histories.", func(s client.Status) float64 { return float64(len(s.Evidence)) }),
+	newFigure("concordat_knowledge_age_seconds", "How long ago a quorum last vouched for what this node has; +Inf where that is not known.", age),
+	newFigure("concordat_leader", "1 where this node leads.", func(s client.Status) float64 { return one(s.RaftRole == "leader") }),
+	newFigure("concordat_quorum", "1 while this node can get statements ordered, as far as it knows.", func(s client.Status) float64 { return one(s.Quorum) }),
+	newFigure("concordat_raft_term", "Raft's term.", func(s client.Status) float64 { return float64(s.Term) }),
+	newFigure("concordat_held_statements", "Statements accepted and not yet ordered.", func(s client.Status) float64 { return float64(s.Held) }),
+	newFigure("concordat_peers_connected", "Other nodes connected.", func(s client.Status) float64 { return float64(connected(s.Peers)) }),
+}
+
+// Describe implements prometheus.Collector.
+func (g glance) Describe(out chan<- *prometheus.Desc) {
+	for _, f := range figures {
+		out <- f.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g glance) Collect(out chan<- prometheus.Metric) {
+	s := g.node.Status()
+	for _, f := range figures {
+		out <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, f.value(s))
+	}
 }
 
 func (m *metrics) observe(route string, status int, took time.Duration) {

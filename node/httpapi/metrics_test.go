@@ -1,11 +1,17 @@
 package httpapi_test
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"concordat/client"
+	"concordat/node/httpapi"
 )
 
 // TestMetrics: the figures are there, and their labels tell of nobody.
@@ -38,6 +44,33 @@ func TestMetrics(t *testing.T) {
 	for _, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(line, "concordat_check_reasons_total{") && !strings.Contains(line, `{reason="`) {
 			t.Errorf("a figure is labelled %s", line)
+		}
+	}
+}
+
+// glanced counts how often a node is asked for its status.
+type glanced struct {
+	httpapi.Node
+	n atomic.Int32
+}
+
+// Status implements httpapi.Node.
+func (g *glanced) Status() client.Status {
+	g.n.Add(1)
+	return g.Node.Status()
+}
+
+// TestGlances: a scrape asks for one status, whatever it shows, and the list of
+// peers for none.
+func TestGlances(t *testing.T) {
+	n := &glanced{Node: network.Node(region)}
+	api := httpapi.New(n, httpapi.Config{Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Checks: 1, Submits: 1, Events: 1})
+	for path, want := range map[string]int32{"/metrics": 1, "/v1/status": 1, "/v1/peers": 0} {
+		n.n.Store(0)
+		rw := httptest.NewRecorder()
+		api.ServeHTTP(rw, httptest.NewRequest(http.MethodGet, path, nil))
+		if got := n.n.Load(); rw.Code != http.StatusOK || got != want {
+			t.Errorf("%s is answered %d from %d statuses, want %d", path, rw.Code, got, want)
 		}
 	}
 }

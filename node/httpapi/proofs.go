@@ -94,8 +94,7 @@ func (a *api) bundle(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer a.bundles.leave()
-	out := http.NewResponseController(w)
-	return a.node.Bundle(&patient{w, out}, since, func(size uint64, vouched time.Time) bool {
+	return a.node.Bundle(a.pace.writer(w), since, func(size uint64, vouched time.Time) bool {
 		// While nothing is said the bundle stays what it is, but for the proof of
 		// how fresh it is: whoever has an ageing one is to get it.
 		etag := fmt.Sprintf(`"%d-%d"`, size, vouched.Unix())
@@ -109,17 +108,4 @@ func (a *api) bundle(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="concordat-%d.bundle"`, size))
 		return r.Method != http.MethodHead
 	})
-}
-
-// patient gives a long answer its time afresh with every piece that the reader took.
-type patient struct {
-	http.ResponseWriter
-	out *http.ResponseController
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	if err := extend(p.out); err != nil {
-		return 0, err
-	}
-	return p.ResponseWriter.Write(b)
 }

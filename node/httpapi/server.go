@@ -30,6 +30,8 @@ type Node interface {
 	AsOf(*ledger.View) client.AsOf
 	// Status is the node at a glance.
 	Status() client.Status
+	// Peers are the other nodes as this one sees them.
+	Peers() []client.Peer
 	// Await returns once the ledger has more than size statements, or more than
 	// final of them are final.
 	Await(ctx context.Context, size, final uint64) error
@@ -68,6 +70,8 @@ type Config struct {
 	Submits    int                  // submissions under way at once
 	Events     int                  // event streams open at once
 	CheckBytes int64                // bound of a check's body
+	BundleRate int64                // bytes a second that a bundle's reader takes at least; 0: DefaultBundleRate
+	BundleTime time.Duration        // what a bundle's reader has beyond that; 0: DefaultBundleTime
 	Stop       context.Context      // ends when the node stops, and streams with it; nil: never
 	Log        http.Handler         // the transparency log: /checkpoint and /tile/…
 	Witness    http.Handler         // POST /add-checkpoint
@@ -84,6 +88,7 @@ type api struct {
 	events  gate
 	bundles gate
 	stop    context.Context
+	pace    pace
 	maxBody int64
 	tiles   http.Handler
 	witness http.Handler
@@ -97,13 +102,19 @@ func New(n Node, c Config) http.Handler {
 	if c.CheckBytes == 0 {
 		c.CheckBytes = DefaultCheckBytes
 	}
+	if c.BundleRate == 0 {
+		c.BundleRate = DefaultBundleRate
+	}
+	if c.BundleTime == 0 {
+		c.BundleTime = DefaultBundleTime
+	}
 	if c.Stop == nil {
 		c.Stop = context.Background()
 	}
 	a := &api{
 		node: n, log: c.Logger, metrics: newMetrics(c.Registry, n), maxBody: c.CheckBytes,
 		checks: newGate(c.Checks), submits: newGate(c.Submits), bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
-		bundles: newGate(maxBundles), tiles: c.Log, witness: c.Witness,
+		bundles: newGate(maxBundles), pace: pace{c.BundleRate, c.BundleTime}, tiles: c.Log, witness: c.Witness,
 	}
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {

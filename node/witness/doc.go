@@ -15,6 +15,8 @@
 //	W5  Whatever anybody shows it of that network the round looks at first: a
 //	    validator's signature on another history is evidence, whoever brings it,
 //	    and what there is no time for is not refused, but asked for again.
+//	W6  Of a request it verifies the signatures of at most 16 keys, one of each,
+//	    however many lines it has, and judges few at once. It says what it left out.
 //
 // and of outside witnesses, that a line which it passes on is a co-signature by
 // the key that was configured, over exactly that checkpoint.

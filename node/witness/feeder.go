@@ -87,7 +87,7 @@ type Feeder struct {
 type fed struct {
 	verifier *checkpoint.CosignatureVerifier
 	url      string
-	size     uint64 // what it co-signed last, as far as we know
+	size     uint64 // what it co-signed last for us: its own line says so
 
 	mu     sync.Mutex
 	of     *checkpoint.Certified // what it co-signed; nil: nothing yet
@@ -272,19 +272,19 @@ func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 }
 
 // show has one witness co-sign a checkpoint. It follows the sizes that the
-// witness names: another validator may have shown it a newer one meanwhile.
+// witness names: another validator may have shown it a newer one meanwhile. A
+// size that is only named, and not signed, is believed for this attempt alone:
+// the next begins again from what the witness has signed.
 func (f *Feeder) show(ctx context.Context, w *fed, c *checkpoint.Certified) error {
 	cp := c.Checkpoint()
 	body := []byte(cp.Text() + "\n" + strings.Join(f.logLines(c), ""))
+	old := min(w.size, cp.Size)
 	for range maxConflicts {
-		if w.size > cp.Size {
-			return fmt.Errorf("it has co-signed size %d, which this node has not certified yet; the newest here is %d", w.size, cp.Size)
-		}
-		proof, err := f.Proof(w.size, cp.Size)
+		proof, err := f.Proof(old, cp.Size)
 		if err != nil {
-			return fmt.Errorf("proving that size %d continues size %d: %w", cp.Size, w.size, err)
+			return fmt.Errorf("proving that size %d continues size %d: %w", cp.Size, old, err)
 		}
-		answer, status, err := f.post(ctx, w.url, encodeRequest(w.size, proof, body))
+		answer, status, err := f.post(ctx, w.url, encodeRequest(old, proof, body))
 		if err != nil {
 			return err
 		}
@@ -293,12 +293,15 @@ func (f *Feeder) show(ctx context.Context, w *fed, c *checkpoint.Certified) erro
 			return w.keep(c, answer)
 		case http.StatusConflict:
 			size, err := strconv.ParseUint(strings.TrimSuffix(string(answer), "\n"), 10, 64)
-			if err != nil || size == w.size {
-				return fmt.Errorf("%w: it answered 409 to size %d and names no other: %.80q", ErrInconsistent, w.size, answer)
+			if err != nil || size == old {
+				return fmt.Errorf("%w: it answered 409 to size %d and names no other: %.80q", ErrInconsistent, old, answer)
 			}
-			w.size = size
+			if size > cp.Size {
+				return fmt.Errorf("it says that it has co-signed size %d, which this node has not certified yet; the newest here is %d", size, cp.Size)
+			}
+			old = size
 		case http.StatusUnprocessableEntity:
-			return fmt.Errorf("%w, at size %d: %.200q", ErrInconsistent, w.size, answer)
+			return fmt.Errorf("%w, at size %d: %.200q", ErrInconsistent, old, answer)
 		case http.StatusForbidden:
 			return fmt.Errorf("it knows none of the keys that signed: give it this log's verifier keys; it says %.200q", answer)
 		case http.StatusNotFound:
@@ -307,7 +310,7 @@ func (f *Feeder) show(ctx context.Context, w *fed, c *checkpoint.Certified) erro
 			return fmt.Errorf("it answered with status %d: %.200q", status, answer)
 		}
 	}
-	return fmt.Errorf("it named another size %d times, the last is %d; somebody else feeds it faster", maxConflicts, w.size)
+	return fmt.Errorf("it named another size %d times, the last is %d; somebody else feeds it faster", maxConflicts, old)
 }
 
 // logLines gives the log's own signatures in the certified note, this

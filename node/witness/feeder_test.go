@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -257,6 +258,41 @@ func TestFeedFaults(t *testing.T) {
 	}
 }
 
+// TestWrongConflict: a size that a witness only names, above ours or not of its
+// history, is not believed for longer than one attempt.
+func TestWrongConflict(t *testing.T) {
+	t.Parallel()
+	c := newCertifying(t)
+	lie := func(size string) func(http.ResponseWriter, *http.Request) bool {
+		var told atomic.Bool
+		return func(rw http.ResponseWriter, _ *http.Request) bool {
+			if told.Swap(true) {
+				return false
+			}
+			rw.WriteHeader(http.StatusConflict)
+			_, _ = rw.Write([]byte(size))
+			return true
+		}
+	}
+	_, above := neighbour(t, "above.test", c, lie("1000\n"))
+	var refused atomic.Bool
+	below := lie("3\n")
+	_, within := neighbour(t, "within.test", c, func(rw http.ResponseWriter, r *http.Request) bool {
+		if below(rw, r) {
+			return true
+		}
+		if refused.Swap(true) {
+			return false
+		}
+		rw.WriteHeader(http.StatusUnprocessableEntity) // of the size that it made up
+		return true
+	})
+	f := c.feed(t, above, within)
+	certified := c.grow(t, 7, "one")
+	until(t, "both have co-signed", func() bool { return len(f.Lines(certified.Checkpoint())) == 2 })
+	verify(t, certified, f.Lines(certified.Checkpoint()), above, within)
+}
+
 // Another history of ours is refused by a witness, and that is told apart from
 // its being out of reach.
 func TestFeedAnotherHistory(t *testing.T) {
@@ -296,6 +332,13 @@ func TestFedLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &Feeder{FeedConfig: FeedConfig{LogKey: vs[29].Node}}
+	// A note that is served has as many lines as tools read, the validators' first.
+	for i := range 2 * maxReadLines {
+		f.fed = append(f.fed, &fed{of: certified, line: fmt.Sprintf("— witness.example/%d AAAAAAAA\n", i)})
+	}
+	if served := string(f.Note(certified)); !strings.HasPrefix(served, string(certified.Note())) || strings.Count(served, "\n— ") != maxReadLines {
+		t.Errorf("a note is served with %d lines, want %d", strings.Count(served, "\n— "), maxReadLines)
+	}
 	got := f.logLines(certified)
 	if by, err := vs.VerifyLog(cp, got[0]); err != nil || by != vs[29].ID || len(got) != maxFedLines {
 		t.Errorf("%d lines, the first by %s: %v", len(got), by, err)

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -22,6 +23,16 @@ import (
 
 // ErrBusy: Own.Saw has too much to do.
 var ErrBusy = errors.New("too many checkpoints are shown to this node")
+
+const (
+	// maxLooked bounds the signatures that are verified of one request. Any reader
+	// of notes takes as many (C2SP signed-note).
+	maxLooked = 16
+	// maxJudged bounds the requests that are judged at once.
+	maxJudged = 4
+	// patience is how long a request waits to be judged before it is told to come later.
+	patience = time.Second
+)
 
 // Log is an outside log to be witnessed.
 type Log struct {
@@ -69,8 +80,9 @@ type Config struct {
 // Witness answers add-checkpoint.
 type Witness struct {
 	Config
-	name string
-	logs map[string]*witnessed
+	name   string
+	logs   map[string]*witnessed
+	judged chan struct{} // has an element for each request that is being judged
 }
 
 // witnessed is one outside log.
@@ -98,7 +110,7 @@ func Open(c Config) (*Witness, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
-	w := &Witness{Config: c, name: own.Name(), logs: map[string]*witnessed{}}
+	w := &Witness{Config: c, name: own.Name(), logs: map[string]*witnessed{}, judged: make(chan struct{}, maxJudged)}
 	for _, l := range c.Logs {
 		if l.Origin == c.Origin { // W4
 			return nil, fmt.Errorf("witness: %q is the node's own network, which its validators' round vouches for", l.Origin)
@@ -159,7 +171,12 @@ func (w *Witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, fmt.Sprintf("the body could not be read; it has at most %d bytes", MaxRequest), http.StatusBadRequest)
 		return
 	}
-	lines, no := w.add(body)
+	// The body comes first: who sends slowly takes none of the room.
+	no := w.enter(r.Context())
+	var lines string
+	if no == nil {
+		lines, no = w.judge(body)
+	}
 	switch {
 	case no == nil:
 		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -174,6 +191,25 @@ func (w *Witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 		http.Error(rw, no.why, no.status)
 	}
+}
+
+// enter waits for room to judge a request in; judge makes it free again.
+func (w *Witness) enter(ctx context.Context) *refusal {
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case w.judged <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+	case <-wait.C:
+	}
+	return refuse(http.StatusServiceUnavailable, "%d checkpoints are being judged already; ask again", maxJudged)
+}
+
+// judge is add, and makes room for the next request when it is done.
+func (w *Witness) judge(body []byte) (lines string, no *refusal) {
+	defer func() { <-w.judged }()
+	return w.add(body)
 }
 
 // add judges a request, and gives our signature lines or the refusal.
@@ -199,16 +235,24 @@ func (w *Witness) add(body []byte) (lines string, no *refusal) {
 	return w.cosign(l.state, r, signed)
 }
 
-// verify gives the lines that keys of the log signed.
+// verify gives the lines that keys of the log signed. It looks at maxLooked of
+// the lines that name such a key, and at one of each key.
 func (l *witnessed) verify(r *request) ([]string, *refusal) {
+	known, _ := firstOfEachKey(r.lines, func(k lineKey) bool {
+		_, err := l.keys.Verifier(k.name, k.id)
+		return err == nil
+	})
+	if len(known) == 0 {
+		return nil, refuse(http.StatusForbidden, "no key that is known of log %q has signed this", r.checkpoint.Origin)
+	}
 	// It is put together from its parts, so that note reads what we read.
-	n, err := note.Open([]byte(r.text+"\n"+strings.Join(r.lines, "")), l.keys)
+	n, err := note.Open([]byte(r.text+"\n"+strings.Join(known, "")), l.keys)
 	var unverified *note.UnverifiedNoteError
 	var invalid *note.InvalidSignatureError
 	switch {
 	case errors.As(err, &unverified), errors.As(err, &invalid):
 		return nil, refuse(http.StatusForbidden, "no key that is known of log %q has signed this, or one has signed something else", r.checkpoint.Origin)
-	case err != nil: // more signatures than golang.org/x/mod/sumdb/note reads
+	case err != nil: // golang.org/x/mod/sumdb/note reads less than we do
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}
 	var signed []string
@@ -272,41 +316,60 @@ func (w *Witness) checkProof(r *request, size uint64, root merkle.Hash) *refusal
 // addOwn answers for the own network with what the validators' round made, and
 // signs nothing (W4). Whoever signed another history need not have signed for
 // the log too, and whoever shows it to us need not know what we have: it is
-// looked at before anything else is judged (W5).
+// looked at before anything else is judged (W5), but for no more lines than
+// anybody may make us verify: maxLooked, and one of each key.
 func (w *Witness) addOwn(r *request) (string, *refusal) {
-	saw := w.Own.Saw(checkpoint.Assemble(r.checkpoint, r.lines))
-	if saw != nil && !errors.Is(saw, ErrBusy) {
-		return "", refuse(http.StatusForbidden, "%v", saw)
+	lines, left := firstOfEachKey(r.lines, func(k lineKey) bool {
+		return k.name == w.Origin || strings.HasPrefix(k.name, w.Origin+"/") // a witness's line says nothing here
+	})
+	saw := w.Own.Saw(checkpoint.Assemble(r.checkpoint, lines))
+	have, line, is := w.Own.Cosigned()
+	if !is {
+		have = checkpoint.Checkpoint{Origin: w.Origin, Root: merkle.EmptyRoot()}
 	}
-	line, no := w.judgeOwn(r)
-	if saw != nil && no != nil && (no.status == http.StatusForbidden || no.status == http.StatusUnprocessableEntity) {
-		// It may be evidence, and is not to be lost.
+	switch {
+	case saw == nil, errors.Is(saw, ErrBusy) && is && have == r.checkpoint: // what is our own history's is no evidence
+	case errors.Is(saw, ErrBusy):
+		// It may be evidence, and is not to be lost; nor is more of it verified now.
 		return "", refuse(http.StatusServiceUnavailable, "%v; ask again", saw)
+	default:
+		return "", refuse(http.StatusForbidden, "%v%s", saw, leftOut(left))
 	}
-	return line, no
+	answer, no := w.judgeOwn(r, lines, have, line)
+	if no != nil && no.size == nil {
+		no.why += leftOut(left)
+	}
+	return answer, no
 }
 
-func (w *Witness) judgeOwn(r *request) (string, *refusal) {
+// leftOut says that some lines were not looked at, so that evidence among them
+// is not lost silently.
+func leftOut(lines int) string {
+	if lines == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (the first %d lines under names of this log were looked at, one of each key, and %d were not: to accuse their signers, show those lines by themselves)", maxLooked, lines)
+}
+
+// judgeOwn judges a checkpoint of the own network with those of its lines that
+// are looked at, against what the round has signed last, and our line over that:
+// "" before the first.
+func (w *Witness) judgeOwn(r *request, lines []string, have checkpoint.Checkpoint, cosigned string) (string, *refusal) {
 	c := r.checkpoint
 	vs := w.Own.Validators()
-	ours := slices.ContainsFunc(r.lines, func(line string) bool {
-		_, err := vs.VerifyLog(c, line)
-		return err == nil
-	})
-	if !ours || r.text != c.Text() { // a text with extension lines is none of ours
-		return "", refuse(http.StatusForbidden, "no validator of %q has signed this", c.Origin)
-	}
-	if r.old > c.Size {
-		return "", refuse(http.StatusBadRequest, "the old size %d is above the checkpoint's, %d", r.old, c.Size)
-	}
-	have, line, is := w.Own.Cosigned()
+	ours := r.text == c.Text() && // a text with extension lines is none of ours
+		slices.ContainsFunc(lines, func(line string) bool {
+			_, err := vs.VerifyLog(c, line)
+			return err == nil
+		})
 	switch {
-	case is && have == c:
-		return line, nil
-	case !is:
-		have = checkpoint.Checkpoint{Origin: c.Origin, Root: merkle.EmptyRoot()}
-	}
-	if r.old != have.Size {
+	case !ours:
+		return "", refuse(http.StatusForbidden, "no validator of %q has signed this", c.Origin)
+	case r.old > c.Size:
+		return "", refuse(http.StatusBadRequest, "the old size %d is above the checkpoint's, %d", r.old, c.Size)
+	case cosigned != "" && have == c:
+		return cosigned, nil
+	case r.old != have.Size:
 		return "", conflict(have.Size)
 	}
 	if no := w.checkProof(r, have.Size, have.Root); no != nil {

@@ -38,6 +38,27 @@ func TestRatiosAreToTheBestYardstickOfTheSameRound(t *testing.T) {
 	}
 }
 
+func TestLagIsOfTheQuietPoints(t *testing.T) {
+	quiet, loud := at(1, final, 64, 1000, 10, 0), at(2, final, 64, 1000, 10, 1.2)
+	quiet.Lag, loud.Lag = &load.Lag{Samples: 7, P50: 5, P99: 8, Max: 9}, &load.Lag{Samples: 7, P50: 50, P99: 80, Max: 90}
+	for _, c := range []struct {
+		points []point
+		want   string
+	}{
+		{[]point{quiet, loud}, "| final | 64 | 7 | 5.0 | 8.0 | 9.0 |"},
+		{[]point{loud}, "| final | 64 | 7 | 50.0 | 80.0 | 90.0 |"},
+	} {
+		var b strings.Builder
+		if err := printLag(&b, c.points); err != nil || !strings.Contains(b.String(), c.want) {
+			t.Errorf("want %q in\n%s%v", c.want, &b, err)
+		}
+	}
+	var b strings.Builder
+	if err := printLag(&b, []point{at(1, check, 64, 1, 1, 0)}); err != nil || b.Len() > 0 {
+		t.Errorf("a table of nothing: %v\n%s", err, &b)
+	}
+}
+
 func TestTurn(t *testing.T) {
 	m := &measurer{options: options{systems: []string{etcd, etcdShared, concordat}}, etcd: &etcdPeer{}}
 	alone := &measurer{options: m.options}
@@ -71,7 +92,7 @@ func TestParseLoad(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	for _, args := range [][]string{{"-clients", "0"}, {"-clients", "1,x"}, {"-what", "redis"}} {
+	for _, args := range [][]string{{"-clients", "0"}, {"-clients", "1,x"}, {"-what", "redis"}, {"-catchup", "-1"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v is taken", args)
 		}

@@ -8,6 +8,13 @@
 // fifth and more: only ratios within one round are worth quoting, and the table
 // at the end gives their medians.
 //
+// What certification costs is measured too: statements that are waited for until
+// they are final beside those that are ordered, and how long it takes from the
+// one to the other. With -catchup N nothing of this is measured, but how fast a
+// node with an empty disk catches up with N statements, beside applying them:
+//
+//	go run ./testnet/bench -command bin/concordat -catchup 1000000
+//
 // etcd is neither vendored nor committed here: it is built, with the load
 // generator for it, from the folder that -peers names. Without that folder
 // Concordat is measured alone, and the table says so.
@@ -28,6 +35,7 @@ import (
 	"syscall"
 	"time"
 
+	"concordat/client"
 	"concordat/testnet/load"
 )
 
@@ -37,12 +45,21 @@ const (
 	etcdShared   = "etcd-1conn"    // all clients on one connection
 	concordat    = "concordat"     // statements, at the leader
 	concordatAll = "concordat-all" // statements, at all nodes in turn
+	ordered      = "ordered"       // the same on four nodes, and one client more, which measures until when they are final
+	final        = "final"         // the same, waited for until they are final
 	check        = "check"         // checks of a real code, at the leader
 	bare         = "bare"          // the bare handler
 )
 
-// regions of a network to measure: as many nodes as etcd has here.
-var regions = []string{"XA", "XB", "XC"}
+// systems are all of them.
+var systems = []string{etcd, etcdShared, concordat, concordatAll, ordered, final, bare, check}
+
+// regions of a network to measure: as many nodes as etcd has here; and four, of
+// which certification bears the loss of one.
+var (
+	regions     = []string{"XA", "XB", "XC"}
+	fourRegions = []string{"XA", "XB", "XC", "XD"}
+)
 
 type options struct {
 	command, peers, work, out string
@@ -51,6 +68,7 @@ type options struct {
 	rounds                    int
 	window                    load.Window
 	calm                      time.Duration
+	catchUp                   int // statements; 0: measure the systems
 }
 
 func main() {
@@ -74,11 +92,17 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	o.work = work
-	m := &measurer{options: o}
-	if m.etcd, err = buildEtcd(ctx, o); err != nil {
-		return err
+	if o.catchUp > 0 {
+		return reportCatchUp(ctx, o)
 	}
-	if m.etcd == nil {
+	m := &measurer{options: o}
+	wanted := slices.Contains(o.systems, etcd) || slices.Contains(o.systems, etcdShared)
+	if wanted {
+		if m.etcd, err = buildEtcd(ctx, o); err != nil {
+			return err
+		}
+	}
+	if wanted && m.etcd == nil {
 		say("%s is not there: Concordat is measured alone, without etcd beside it", o.peers)
 	}
 	var points []point
@@ -109,7 +133,8 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.peers, "peers", "../shared/bench", "folder with the harness that builds and loads etcd")
 	f.StringVar(&o.work, "work", "", "directory on the disk to be measured (default the temporary directory)")
 	f.StringVar(&o.out, "out", "", "file to which each point is added as a line of JSON")
-	systems := f.String("what", strings.Join([]string{etcd, etcdShared, concordat, concordatAll, bare, check}, ","), "systems to measure")
+	what := f.String("what", strings.Join(systems, ","), "systems to measure")
+	f.IntVar(&o.catchUp, "catchup", 0, "measure how a node with an empty disk catches up with so many statements, and nothing else")
 	clients := f.String("clients", "1,16,64,256", "numbers of clients")
 	f.IntVar(&o.rounds, "rounds", 3, "how many rounds")
 	f.DurationVar(&o.window.Measured, "d", 10*time.Second, "how long each point is measured")
@@ -132,9 +157,12 @@ func parse(args []string) (options, error) {
 		}
 		o.clients = append(o.clients, n)
 	}
-	o.systems = strings.Split(*systems, ",")
+	if o.catchUp < 0 {
+		return o, fmt.Errorf("-catchup is %d, want 0 or more", o.catchUp)
+	}
+	o.systems = strings.Split(*what, ",")
 	for _, s := range o.systems {
-		if !slices.Contains([]string{etcd, etcdShared, concordat, concordatAll, check, bare}, s) {
+		if !slices.Contains(systems, s) {
 			return o, fmt.Errorf("-what has %q, which is no system to measure", s)
 		}
 	}
@@ -147,6 +175,7 @@ type point struct {
 	System  string `json:"system"`
 	Clients int    `json:"clients"`
 	load.Figures
+	Lag *load.Lag `json:"lag,omitempty"` // from ordered to final
 }
 
 type measurer struct {
@@ -173,31 +202,33 @@ func (m *measurer) turn(round, clients int) []string {
 
 func (m *measurer) measure(ctx context.Context, system string, clients int) (point, error) {
 	p := point{System: system, Clients: clients}
+	n := load.OnNetwork{Clients: []int{clients}, Regions: regions, Dir: m.work, Command: m.command, Window: m.window}
 	var err error
 	switch system {
 	case etcd:
 		p.Figures, err = m.etcd.measure(ctx, clients, clients, m.window)
+		return p, err
 	case etcdShared:
 		p.Figures, err = m.etcd.measure(ctx, clients, 1, m.window)
+		return p, err
 	case bare:
 		p.Figures, err = m.bare(ctx, clients)
-	case concordat:
-		p.Figures, err = m.network(ctx, load.OnNetwork{Clients: []int{clients}})
+		return p, err
 	case concordatAll:
-		p.Figures, err = m.network(ctx, load.OnNetwork{Clients: []int{clients}, At: load.AtAll})
+		n.At = load.AtAll
+	case ordered:
+		n.Regions, n.Lag = fourRegions, true
+	case final:
+		n.Regions, n.Lag, n.Wait = fourRegions, true, client.Final
 	case check:
-		p.Figures, err = m.network(ctx, load.OnNetwork{Clients: []int{clients}, Mode: load.ModeCheck})
+		n.Mode = load.ModeCheck
 	}
-	return p, err
-}
-
-func (m *measurer) network(ctx context.Context, n load.OnNetwork) (load.Figures, error) {
-	n.Regions, n.Dir, n.Command, n.Window = regions, m.work, m.command, m.window
 	got, err := n.Run(ctx)
 	if err != nil {
-		return load.Figures{}, err
+		return p, err
 	}
-	return got[0].Figures, nil
+	p.Figures, p.Lag = got[0].Figures, got[0].Lag
+	return p, nil
 }
 
 // noise says what was not quiet while a point was measured.

@@ -15,6 +15,7 @@ type comparison struct {
 
 var comparisons = []comparison{
 	{"Statements ordered, beside etcd's puts", []string{etcd, etcdShared, concordat, concordatAll}, []string{etcd, etcdShared}},
+	{"Statements final, beside ordered, on four nodes", []string{ordered, final}, []string{ordered}},
 	{"Checks over HTTP, beside a bare handler", []string{bare, check}, []string{bare}},
 }
 
@@ -32,6 +33,44 @@ func printTables(w io.Writer, points []point) error {
 		}
 		if err := c.print(w, mine); err != nil {
 			return err
+		}
+	}
+	return printLag(w, points)
+}
+
+// printLag prints how long it takes from ordered to final, where that was measured.
+func printLag(w io.Writer, points []point) error {
+	points = slices.DeleteFunc(slices.Clone(points), func(p point) bool { return p.Lag == nil || p.Lag.Samples == 0 })
+	if len(points) == 0 {
+		return nil
+	}
+	if quiet := slices.DeleteFunc(slices.Clone(points), point.loud); len(quiet) > 0 {
+		points = quiet // the table above says whether any is
+	}
+	if _, err := fmt.Fprint(w, `
+From ordered to final, as one more client sees it beside the load (medians of the rounds).
+
+| system | clients | samples | p50 ms | p99 ms | max ms |
+|---|---:|---:|---:|---:|---:|
+`); err != nil {
+		return err
+	}
+	for _, system := range systems {
+		for _, clients := range clientsOf(points) {
+			var p50, p99, most []float64
+			samples := 0
+			for _, p := range points {
+				if p.System == system && p.Clients == clients {
+					samples += p.Lag.Samples
+					p50, p99, most = append(p50, p.Lag.P50), append(p99, p.Lag.P99), append(most, p.Lag.Max)
+				}
+			}
+			if samples == 0 {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "| %s | %d | %d | %.1f | %.1f | %.1f |\n", system, clients, samples, median(p50), median(p99), median(most)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ type Known struct {
 }
 
 // Register registers the signer of Code as one of the author's issuers, unless
-// it is already, and waits until the nodes know it.
+// it is already, and waits until it is final at the nodes: a key counts from then on.
 func Register(ctx context.Context, author *client.Author, nodes []string) (Known, error) {
 	code, err := codes.Get(Code)
 	if err != nil {
@@ -85,7 +85,7 @@ func Register(ctx context.Context, author *client.Author, nodes []string) (Known
 	return known, atLeast(ctx, nodes, known.Size)
 }
 
-// atLeast waits until every node's ledger has that size.
+// atLeast waits until so many statements are final at every node.
 func atLeast(ctx context.Context, nodes []string, size uint64) error {
 	for _, node := range nodes {
 		for {
@@ -93,12 +93,12 @@ func atLeast(ctx context.Context, nodes []string, size uint64) error {
 			if err != nil {
 				return err
 			}
-			if heads[0].Size >= size {
+			if heads[0].Final.Size >= size {
 				break
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("waiting for %s to have %d statements: %w", node, size, context.Cause(ctx))
+				return fmt.Errorf("waiting for %d statements to be final at %s: %w", size, node, context.Cause(ctx))
 			case <-time.After(10 * time.Millisecond):
 			}
 		}

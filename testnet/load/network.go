@@ -34,6 +34,9 @@ type OnNetwork struct {
 	Mode    string // ModeSubmit (default), ModeCheck or ModeLookup
 	At      string // AtLeader (default), AtFollower or AtAll
 	Window  Window
+	// Wait and Lag: see Submit.
+	Wait string
+	Lag  bool
 	// Hashes is how many hashes are revoked before: for ModeLookup, those that
 	// are looked up. Default there: 65,536.
 	Hashes int
@@ -130,7 +133,7 @@ func (o OnNetwork) point(ctx context.Context, clients int) (p Point, err error) 
 	case ModeSubmit:
 		p.Submitted, err = Submit{
 			Nodes: nodes, Network: all, Author: author, Clients: clients, Window: o.Window,
-			Prepare: o.Prepare, Servers: pids, Say: o.Say,
+			Wait: o.Wait, Lag: o.Lag, Prepare: o.Prepare, Servers: pids, Say: o.Say,
 		}.Run(ctx)
 	case ModeCheck:
 		var k Known

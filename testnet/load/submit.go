@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 )
 
 // Submit is a load of statements, signed beforehand, each sent once and waited
-// for until it is ordered.
+// for until it is ordered, or final.
 type Submit struct {
 	// Nodes are the base URLs that the clients send to, in turn.
 	Nodes []string
@@ -27,6 +28,14 @@ type Submit struct {
 	Clients int
 	// Window is for how long.
 	Window Window
+	// Wait is client.Ordered (default) or client.Final.
+	Wait string
+	// Lag has one more client, which sends one statement after the other and
+	// measures how long after it is ordered each is final.
+	Lag bool
+	// ReadBack bounds how many acknowledged statements are read back, evenly
+	// among them. Default: all.
+	ReadBack int
 	// Prepare is how many statements are signed beforehand; when they run out,
 	// the measurement ends. Default: more than the clients will need.
 	Prepare int
@@ -39,11 +48,13 @@ type Submit struct {
 // Submitted is the outcome of a Submit.
 type Submitted struct {
 	Figures
+	Wait         string `json:"wait"`           // what was waited for
 	Bytes        int    `json:"statementBytes"` // of one statement
 	Acknowledged int    `json:"acknowledged"`   // in all, the warm-up and the end included
 	ReadBack     int    `json:"readBack"`       // found at another node, by index, with the right hash
 	Size         uint64 `json:"size"`           // of every node's ledger in the end
 	Root         string `json:"root"`           // of every node's ledger in the end
+	Lag          *Lag   `json:"lag,omitempty"`  // from ordered to final
 }
 
 // sent is one statement on its way.
@@ -66,6 +77,9 @@ const (
 func (s Submit) Run(ctx context.Context) (Submitted, error) {
 	if s.Say == nil {
 		s.Say = func(string, ...any) {}
+	}
+	if s.Wait == "" {
+		s.Wait = client.Ordered
 	}
 	if len(s.Network) == 0 {
 		s.Network = s.Nodes
@@ -90,12 +104,19 @@ func (s Submit) Run(ctx context.Context) (Submitted, error) {
 		}
 	}
 	out.Acknowledged, out.Bytes = len(acked), len(all[0].raw)
-	s.Say("%d were acknowledged; reading each back from another node", len(acked))
 	r := readBack{network: s.Network}
 	if out.Size, out.Root, err = r.sameRoots(ctx, acked); err != nil {
 		return out, err
 	}
-	out.ReadBack, err = r.all(ctx, acked)
+	again := acked
+	if s.ReadBack > 0 && s.ReadBack < len(acked) {
+		again = make([]sent, s.ReadBack)
+		for i := range again {
+			again[i] = acked[i*len(acked)/s.ReadBack]
+		}
+	}
+	s.Say("%d were acknowledged; reading %d back, each from another node", len(acked), len(again))
+	out.ReadBack, err = r.all(ctx, again)
 	return out, err
 }
 
@@ -132,26 +153,43 @@ func (s Submit) prepare(ctx context.Context) ([]sent, error) {
 	return out, nil
 }
 
+// pool hands out the statements that nobody has sent yet.
+type pool struct {
+	all  []sent
+	next atomic.Int64
+}
+
+func (p *pool) take() (*sent, bool) {
+	n := p.next.Add(1) - 1
+	if n >= int64(len(p.all)) {
+		return nil, false
+	}
+	return &p.all[n], true
+}
+
 func (s Submit) send(ctx context.Context, all []sent) (Submitted, error) {
 	cs, err := callers(s.Nodes, s.Clients)
 	if err != nil {
 		return Submitted{}, err
 	}
 	defer closeAll(cs)
-	var next atomic.Int64
+	statements := &pool{all: all}
 	ops := make([]operation, len(cs))
 	for i, c := range cs {
 		var mine *sent // under way: sent again, the same bytes, until it is acknowledged
 		again := false
 		ops[i] = func(ctx context.Context) error {
 			if mine == nil {
-				n := next.Add(1) - 1
-				if n >= int64(len(all)) {
+				var ok bool
+				if mine, ok = statements.take(); !ok {
 					return errDry
 				}
-				mine, again = &all[n], false
+				again = false
 			}
-			got, err := c.Submit(ctx, mine.raw, nil, client.Ordered)
+			got, err := c.Submit(ctx, mine.raw, nil, s.Wait)
+			if err == nil && got.State != s.Wait && got.State != client.Final {
+				err = fmt.Errorf("a statement is %s and not %s: %s", got.State, s.Wait, got.Note)
+			}
 			if err != nil {
 				again = true
 				return err
@@ -163,9 +201,13 @@ func (s Submit) send(ctx context.Context, all []sent) (Submitted, error) {
 			return nil
 		}
 	}
+	stop := s.startLag(ctx, statements)
 	f, err := drive(ctx, ops, s.Window, s.Servers)
 	f.Mode = "submit"
-	return Submitted{Figures: f}, err
+	out := Submitted{Figures: f, Wait: s.Wait}
+	var fault error
+	out.Lag, fault = stop()
+	return out, errors.Join(err, fault)
 }
 
 // acknowledge notes what a node says became of the statement.
@@ -173,8 +215,8 @@ func (x *sent) acknowledge(got client.Submitted, node string, again bool) error 
 	switch {
 	case got.Hash != x.hash.String():
 		return fmt.Errorf("%w: %s acknowledged statement %s as %s", ErrWrong, node, x.hash, got.Hash)
-	case got.Index == nil || got.State != client.Ordered:
-		return fmt.Errorf("%w: %s acknowledged statement %s as %q, want an index and %q", ErrWrong, node, x.hash, got.State, client.Ordered)
+	case got.Index == nil || got.State != client.Ordered && got.State != client.Final:
+		return fmt.Errorf("%w: %s acknowledged statement %s as %q, want an index and %q or %q", ErrWrong, node, x.hash, got.State, client.Ordered, client.Final)
 	case got.Known && !again:
 		return fmt.Errorf("%w: %s says that statement %s was in the ledger before it was sent", ErrWrong, node, x.hash)
 	}
