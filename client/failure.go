@@ -55,7 +55,7 @@ var outcomes = map[string]outcome{
 	WrongContentType: {http.StatusUnsupportedMediaType, ExitUsage, "send application/json to /v1/check, application/cose or multipart/form-data to /v1/statements"},
 	Malformed:        {http.StatusUnprocessableEntity, ExitUsage, "docs/formats/statement.md has the one encoding of each kind of statement"},
 	WrongSignature:   {http.StatusForbidden, ExitRefused, "sign with the statement key that the ledger has for this authority: GET /v1/authorities"},
-	NoQuorum:         {http.StatusServiceUnavailable, ExitUnreachable, "fewer than a majority of the validators reach one another; nothing is lost: send the same statement again later, it cannot be entered twice"},
+	NoQuorum:         {http.StatusServiceUnavailable, ExitUnreachable, "no leader has a majority of the validators behind it, and /v1/status says why; nothing is lost: send the same statement again later, it cannot be entered twice"},
 	Busy:             {http.StatusServiceUnavailable, ExitUnreachable, "the queue is full: send the same statement again after Retry-After"},
 	Timeout:          {http.StatusGatewayTimeout, ExitUnreachable, "it may yet be ordered: send the same statement again, it cannot be entered twice"},
 	ShuttingDown:     {http.StatusServiceUnavailable, ExitUnreachable, "this node is stopping: ask another"},

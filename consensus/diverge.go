@@ -112,22 +112,6 @@ func (a *astray) see(pos ledger.Position, raw []byte, out ledger.Applied) {
 	}
 }
 
-// Confirm takes the mark of C15 away: a quorum of the validators, asked after
-// the mark was set, has this very ledger. On a quiet network no other
-// validator's block may come for long. It does nothing where the network has
-// found that this ledger is wrong.
-func (n *Node) Confirm() {
-	a := n.astray
-	a.mu.Lock()
-	marked := a.why != ""
-	a.why, a.since, a.turns = "", time.Time{}, 0
-	a.mu.Unlock()
-	if marked {
-		a.log.Info("a quorum of the validators has this ledger: it is what the others have")
-		a.wake()
-	}
-}
-
 // recall sets the mark again after a restart, where the last block of all did
 // not fit. It runs before Raft.
 func (a *astray) recall(l Ledger, logs raft.LogStore) error {

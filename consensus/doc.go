@@ -46,9 +46,8 @@
 //	C14  What is read from Raft's log, or of its votes, is what was written, or
 //	     is a failure (C11): nothing that a disk made up is applied, sent or voted by.
 //	C15  A node that a block does not fit, though its proposer signed it for
-//	     this very term, acknowledges nothing until another validator's block fits,
-//	     or it is told that a quorum has its ledger (Confirm): no acknowledgement, no
-//	     read point, no fresh contact. It does not stop.
+//	     this very term, vouches for nothing until another validator's block
+//	     fits: no acknowledgement, no read point, no fresh contact. It does not stop.
 //	     One of whose ledger it is known that it is wrong (Config.Diverged) does not
 //	     propose either: its blocks would do the same to all who are right.
 //

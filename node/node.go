@@ -147,34 +147,12 @@ func Start(cfg Config) (_ *Node, err error) {
 	return n, nil
 }
 
-// watch waits for a fault of the store, which the node cannot live with, and
-// meanwhile tells Raft's part when a quorum has confirmed this node's ledger.
+// watch waits for a fault of the store, which the node cannot live with.
 func (n *Node) watch() {
-	for {
-		changed := n.certifier.Changed()
-		n.confirm()
-		select {
-		case <-changed:
-		case <-n.ledger.Broken():
-			n.fail(n.ledger.Err())
-			return
-		case <-n.stop.Done():
-			return
-		}
-	}
-}
-
-// confirm clears a doubt about this node's ledger that a single block has
-// raised: a quorum has co-signed all of it since.
-func (n *Node) confirm() {
-	c, s := n.order.current.Load(), n.order.Status()
-	final := n.certifier.Final()
-	if c == nil || s.Diverged == "" || final == nil {
-		return
-	}
-	// The co-signatures tell whole seconds.
-	if final.Checkpoint().Size == n.ledger.Head().Size && final.Time().After(s.DivergedSince.Add(time.Second)) {
-		c.Confirm()
+	select {
+	case <-n.ledger.Broken():
+		n.fail(n.ledger.Err())
+	case <-n.stop.Done():
 	}
 }
 

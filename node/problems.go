@@ -45,27 +45,56 @@ func (n *Node) orderProblems(s consensus.Status) (out []client.Problem) {
 		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
 	}
 	if s.Diverged != "" {
-		// One block that does not fit may be a lie; co-signing goes by what a quorum
-		// echoes. A ledger that the others contradict is another matter.
+		// One block that does not fit may be a lie: wiping would help nobody. A ledger
+		// that the others contradict is another matter.
 		known := n.diverged() != ""
 		hint := "wait: if a dishonest leader sent a block that fits nobody, the other nodes say the same, and it ends by itself; if it is this node alone, and lasts, look at doctor again"
 		if known {
 			hint = "stop this node, keep a copy of its data directory for the others to look at, and start it with an empty one: it fetches everything again"
 		}
-		add("diverged", known, hint, "since %s this node's ledger may not be what the others have: %s", stamp(s.DivergedSince), s.Diverged)
+		add("diverged", true, hint, "since %s this node's ledger may not be what the others have: %s", stamp(s.DivergedSince), s.Diverged)
 	}
 	if !s.StalledSince.IsZero() {
 		add("disk-stalled", true, "look at the disk under data/raft: it is full, failing, or shared with something that floods it", "since %s a write to the order's log has not come back", stamp(s.StalledSince))
 	}
 	if !s.Quorum {
-		add("no-quorum", false, "bring back the nodes that are missing; nothing is lost meanwhile, checks are answered, and nothing can be ordered", "since %s this node reaches no majority of the validators", stamp(s.NoQuorumSince))
+		out = append(out, n.noQuorum(s))
 	}
 	if s.Refused != "" {
 		add("clock", false, "compare this machine's clock with the others' and mend it; this node need not be started again", "since %s the others refuse this node's blocks: %s; is this machine's clock right?", stamp(s.RefusedSince), s.Refused)
 	}
 	if s.Abstaining != "" {
-		add("abstaining", false, "wait; it ends by itself when the other validators have answered", "this node lost what it had voted and does not vote: %s", s.Abstaining)
+		add("abstaining", false, "wait; it ends by itself once the other validators have answered and one of them leads. Where so many lost their votes that no majority is left to elect a leader, it does not end: docs/operations/troubleshooting.md", "this node lost what it had voted and does not vote: %s", s.Abstaining)
 	}
+	return out
+}
+
+// noQuorum says why nothing can be ordered: that validators are missing, or that
+// they are there and none of them leads.
+func (n *Node) noQuorum(s consensus.Status) client.Problem {
+	validators, reached, missing := 1, []string{n.self()}, []string{}
+	for _, p := range n.host.Peers() {
+		switch {
+		case p.Self || !p.Voter:
+			continue
+		case p.Connected:
+			reached = append(reached, p.Authority)
+		default:
+			missing = append(missing, p.Authority)
+		}
+		validators++
+	}
+	out := client.Problem{Name: "no-quorum"}
+	if len(reached) > validators/2 {
+		out.Message = fmt.Sprintf("since %s there is no leader, though %s reach one another", stamp(s.NoQuorumSince), strings.Join(reached, ", "))
+		out.Hint = "wait for an election; if it lasts, ask each of them with concordat doctor: those that lost their votes do not vote yet"
+		if len(missing) > 0 {
+			out.Hint += "; and bring back " + strings.Join(missing, ", ")
+		}
+		return out
+	}
+	out.Message = fmt.Sprintf("since %s this node reaches no majority of the validators: %s are missing", stamp(s.NoQuorumSince), strings.Join(missing, ", "))
+	out.Hint = "bring back the nodes that are missing; nothing is lost meanwhile, checks are answered, and nothing can be ordered"
 	return out
 }
 

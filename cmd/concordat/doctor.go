@@ -234,6 +234,7 @@ func (d *diagnosis) compare(all []nodeStatus) {
 			d.add(finding{n.where(), "far-behind", fmt.Sprintf("it has %d statements, %s has %d", n.Size, largest.where(), largest.Size), "wait if it grows; else look at its disk, its links and its log", stops})
 		}
 	}
+	d.votes(all)
 	if len(versions) > 1 {
 		d.add(finding{"network", "versions-differ", fmt.Sprintf("the nodes run %d different versions: %s", len(versions), strings.Join(slices.Sorted(maps.Keys(versions)), ", ")), "bring them to one, one node at a time", weakens})
 	}
@@ -248,4 +249,22 @@ func (n nodeStatus) rootAt(size uint64) string {
 		return n.Root
 	}
 	return n.Final.Root
+}
+
+// votes looks whether enough validators vote to elect a leader, which none of
+// them knows by itself.
+func (d *diagnosis) votes(all []nodeStatus) {
+	var silent []string
+	leads := false
+	for _, n := range all {
+		leads = leads || n.Leader != ""
+		if slices.ContainsFunc(n.Problems, func(p client.Problem) bool { return p.Name == "abstaining" }) {
+			silent = append(silent, n.Region)
+		}
+	}
+	nodes := len(all[0].Peers) + 1
+	if !leads && len(silent) > 0 && nodes-len(silent) <= nodes/2 {
+		d.add(finding{"network", "votes-lost", fmt.Sprintf("%s have lost what they voted, and the other %d of %d validators are no majority: none can be elected", strings.Join(silent, ", "), nodes-len(silent), nodes),
+			"this does not end by itself: bring back the newest data/raft of one of them, as it was when it last ran; docs/operations/troubleshooting.md has what is left otherwise", severe})
+	}
 }
