@@ -8,9 +8,8 @@ import (
 // Arrays of bits begin at the lowest bit of their first byte, and the bits
 // that fill their last byte are zero.
 
-// maxWidth bounds a field of get and put: with the up to 7 bits before it in
+// A field of get and put has at most 57 bits: with the up to 7 bits before it in
 // its first byte it fits in eight bytes.
-const maxWidth = 57
 
 // load reads the eight bytes at b[at:], those beyond the end as zero.
 func load(b []byte, at int) uint64 {
