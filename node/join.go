@@ -161,6 +161,9 @@ func (o *ordering) catchUp(ctx context.Context, g *gap) error {
 	if err != nil {
 		return err
 	}
+	// The network runs already. Before Raft runs here this node does not vouch, so
+	// the certifier knows in time.
+	o.n.certifier.Joins()
 	settings, err := o.settings()
 	if err != nil {
 		return err

@@ -101,7 +101,6 @@ func (o *ordering) arrive(c *consensus.Node) {
 // what the others have.
 func (o *ordering) leave(why string) *absence {
 	a := o.stayAway(why)
-	o.n.certifier.Joins()
 	return a
 }
 

@@ -46,11 +46,11 @@ func (n *Node) openCertifier(dir *authority.Directory) (err error) {
 	return nil
 }
 
-// ran reports that this authority's node has run before this start, or that it
-// joins a network that runs. Whether a network that it was told to found runs
-// already the order finds out later (ordering.leave).
+// ran reports that this authority's node has run before this start. Whether it
+// joins a network that runs already is found out later (ordering.catchUp): that
+// it founds none may mean that somebody forgot to tell it to.
 func (n *Node) ran() bool {
-	return !n.cfg.Found || exists(n.marker()) || exists(filepath.Join(n.raftDir(), "raft.db")) || n.ledger.Head().Size > 0 || n.ledger.Certified() != nil
+	return exists(n.marker()) || exists(filepath.Join(n.raftDir(), "raft.db")) || n.ledger.Head().Size > 0 || n.ledger.Certified() != nil
 }
 
 // peers are the other nodes, as packages know them that know no libp2p.

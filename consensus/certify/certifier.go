@@ -117,7 +117,7 @@ func Open(cfg Config) (*Certifier, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.begin(cfg.Ran); err != nil {
+		if err := s.begin(cfg.Ran, cfg.Ledger.Certified() != nil); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 		c.signer, c.signed = s, s.last

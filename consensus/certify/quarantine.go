@@ -17,8 +17,8 @@ import (
 
 // Joins says that this node takes its ledger over from others: the network runs
 // already. Where the signer's file says that nothing was signed yet it is taken
-// for lost then (F10), on disk before anything is signed. It may be called at
-// any time, for an observer too.
+// for lost then (F10), before anything is signed; it has to be called before May
+// allows that. It may be called at any time, for an observer too.
 func (c *Certifier) Joins() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

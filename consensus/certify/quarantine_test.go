@@ -1,6 +1,8 @@
 package certify
 
 import (
+	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -258,5 +260,37 @@ func TestQuarantineRules(t *testing.T) {
 	}
 	if _, ok := (&Certifier{vs: c.vs, heads: map[statement.Region]uint64{"XA": 1, "XB": 1, "XC": 1}, cfg: Config{Self: "XA"}}).floorLocked(); ok {
 		t.Error("its own head counts")
+	}
+}
+
+// TestSignerBegins: what is made of the file, or of none, at each start.
+func TestSignerBegins(t *testing.T) {
+	for _, x := range []struct {
+		name                  string
+		there, ran, certified bool
+		lost                  bool
+	}{
+		{name: "new"},
+		{name: "lost", ran: true, lost: true},
+		{name: "lost, but for the ledger", certified: true, lost: true},
+		{name: "ran, and nobody signed anything", there: true, ran: true},
+		{name: "took the ledger over, and stopped", there: true, ran: true, certified: true, lost: true},
+	} {
+		d := newMemDisk()
+		if x.there {
+			if err := mustSigner(t, signerConfig(d)).begin(false, false); err != nil {
+				t.Fatal(err)
+			}
+			d.locked = map[string]bool{}
+		}
+		s := mustSigner(t, signerConfig(d))
+		if err := s.begin(x.ran, x.certified); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.sign(markAt(10, "a"), dawn)
+		again := mustSigner(t, signerConfig(d.crashed(rand.New(rand.NewPCG(1, 1)))))
+		if errors.Is(err, errQuarantine) != x.lost || again.last.quarantine != x.lost {
+			t.Errorf("%s: signing gives %v; after a crash quarantine is %v", x.name, err, again.last.quarantine)
+		}
 	}
 }

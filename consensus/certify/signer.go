@@ -121,13 +121,18 @@ func (s *signer) load() error {
 }
 
 // begin writes a file where there was none: from then on a file that is not
-// there is one that was lost. ran says that it was lost already.
-func (s *signer) begin(ran bool) error {
-	if !s.none {
-		return nil
+// there is one that was lost. ran says that it was lost already. So does, where
+// nothing was signed by the file, that the ledger has a certificate: this node
+// may have stopped after it took that over and before it was told (Joins).
+func (s *signer) begin(ran, certified bool) error {
+	switch {
+	case s.none:
+		_, err := s.put(signed{quarantine: ran || certified})
+		return err
+	case certified && s.last.size == 0 && !s.last.quarantine:
+		return s.forget()
 	}
-	_, err := s.put(signed{quarantine: ran})
-	return err
+	return nil
 }
 
 func (s *signer) public() []byte {
