@@ -64,6 +64,9 @@ func (c *Certifier) signStep(now time.Time) error {
 	if did, err := c.forgets(joins); did || err != nil {
 		return err
 	}
+	if err := c.begins(may); err != nil {
+		return err
+	}
 	if fits, err := c.signedFits(); err != nil {
 		c.breaks(err)
 		return nil

@@ -42,6 +42,28 @@ func (c *Certifier) forgets(joins bool) (bool, error) {
 	return true, err
 }
 
+// begins takes the first certificate that this node sees as the least that it
+// will sign, where it takes part and has signed nothing yet. At its next start
+// the file tells it from a node that took its ledger over from others and does
+// not know what it signed (signer.begin).
+func (c *Certifier) begins(may error) error {
+	c.mu.Lock()
+	final := c.final
+	c.mu.Unlock()
+	if last := c.signer.last; may != nil || final == nil || last.size > 0 || last.quarantine {
+		return nil
+	}
+	x := final.Checkpoint()
+	s, err := c.signer.release(mark{x.Size, x.Root})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.signed = s
+	c.mu.Unlock()
+	return nil
+}
+
 // endQuarantine ends it where that is safe.
 func (c *Certifier) endQuarantine() error {
 	c.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,41 @@ func TestNewIsNotLost(t *testing.T) {
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("it took %v", took)
 		}
+	})
+}
+
+// TestSawOthersSign: who has seen the others certify something before it signed
+// anything has lost nothing, and its word counts after a restart.
+func TestSawOthersSign(t *testing.T) {
+	inBubble(t, 63, func(t *testing.T, w *world) {
+		var held atomic.Bool
+		held.Store(true)
+		w.tune = func(c *Config) {
+			if c.Self == "XA" {
+				c.May = func() error {
+					if held.Load() {
+						return errors.New("not yet")
+					}
+					return nil
+				}
+			}
+		}
+		w.start()
+		top := w.grow(2)
+		w.final(top.size)
+		xa := w.members["XA"]
+		if signed := xa.cert.Status().Signed; signed != 0 {
+			t.Fatalf("it has signed size %d", signed)
+		}
+		held.Store(false)
+		w.wait("XA takes note of it", func() bool { return xa.cert.Status().Signed >= top.size })
+		xa.stop()
+		xa.restarts(true)
+		if xa.quarantined() {
+			t.Errorf("it is taken for one that forgot: %q", xa.cert.Status().Why)
+		}
+		w.members["XC"].stop() // its word is needed now
+		w.final(w.grow(1).size, "XA", "XB", "XD")
 	})
 }
 
