@@ -409,6 +409,7 @@ func TestCloseAnswersEveryone(t *testing.T) {
 				said[out[0].Index] = cand
 				mu.Unlock()
 			case errors.Is(err, ErrClosed), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrNotLeader):
+			case errors.Is(err, ErrNoQuorum): // a busy machine may cost the lease before the close does
 			default:
 				t.Errorf("statement %d: %v", i, err)
 			}
