@@ -431,12 +431,17 @@ func TestCrashWhileGrafting(t *testing.T) {
 		}
 		return nil
 	}})
+	draw := func(n int) int { // the store writes from goroutines of its own
+		mu.Lock()
+		defer mu.Unlock()
+		return rng.IntN(n)
+	}
 	l := s.net.open(t, s.options(fs))
 	for rest := blocks; len(rest) > 0; {
-		n := min(1+rng.IntN(3), len(rest))
+		n := min(1+draw(3), len(rest))
 		mustGraft(t, l, rest[:n]...)
 		rest = rest[n:]
-		if rng.IntN(2) == 0 {
+		if draw(2) == 0 {
 			if err := l.Flush(); err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,7 +187,7 @@ type member struct {
 	serve  func(from, name string, req []byte) ([]byte, error)
 
 	may    func() error
-	skew   time.Duration // of its clock
+	skew   atomic.Int64 // of its clock, a time.Duration
 	convMu sync.Mutex
 	proofs []evidence.Proof
 }
@@ -255,7 +256,7 @@ func (m *member) config() Config {
 		Self: statement.Region(m.id), Origin: testOrigin, Network: m.w.doc.ID(), Ledger: m.ledger, Net: m,
 		Cosign: testKey(m.id + "/cosign"), Node: testKey(m.id + "/node"), SignerPath: "keys/signer", disk: m.disk,
 		Leads: func() bool { return m.w.leads(m.id) }, Logger: testLog().With("node", m.id),
-		Now: func() time.Time { return time.Now().Add(m.skew) }, May: m.may,
+		Now: func() time.Time { return time.Now().Add(time.Duration(m.skew.Load())) }, May: m.may,
 		OnEvidence: func(p evidence.Proof) error {
 			m.convMu.Lock()
 			defer m.convMu.Unlock()

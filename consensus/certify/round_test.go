@@ -310,10 +310,10 @@ func TestMayNot(t *testing.T) {
 // one whose clock is set back goes on with the time that it had.
 func TestClocks(t *testing.T) {
 	inBubble(t, 11, func(t *testing.T, w *world) {
-		w.members["XB"].skew = 10 * time.Minute
+		w.members["XB"].skew.Store(int64(10 * time.Minute))
 		w.start()
 		w.final(w.grow(1).size, "XA", "XC", "XD")
-		w.members["XC"].skew = -10 * time.Minute
+		w.members["XC"].skew.Store(int64(-10 * time.Minute))
 		w.final(w.grow(1).size, "XA", "XD")
 		time.Sleep(time.Minute)
 		want := "3 of 4 validators have co-signed with a time more than 5m0s ahead of this node's clock, which does not count (compare the clocks): XA, XB, XD; 3 are needed"
@@ -325,7 +325,7 @@ func TestClocks(t *testing.T) {
 				t.Error("a co-signature from the future counts")
 			}
 		}
-		w.members["XB"].skew = 0
+		w.members["XB"].skew.Store(0)
 		time.Sleep(2 * time.Second)
 		if s := w.members["XB"].cert.Status(); s.Vouching || len(s.Why) != 1 {
 			t.Errorf("XB: %q", s.Why)
