@@ -38,13 +38,14 @@ var (
 
 // Node is one running node. Start makes it, Close ends it.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	doc     *genesis.Document
-	network statement.NetworkID
-	me      genesis.Authority
-	nodeKey ed25519.PrivateKey
-	started time.Time
+	cfg       Config
+	log       *slog.Logger
+	doc       *genesis.Document
+	network   statement.NetworkID
+	me        genesis.Authority
+	nodeKey   ed25519.PrivateKey
+	cosignKey ed25519.PrivateKey
+	started   time.Time
 
 	ledger    *ledger.Ledger
 	host      *p2p.Host
@@ -91,8 +92,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	if err := n.readGenesis(); err != nil {
 		return nil, err
 	}
-	keys, err := n.openKeys()
-	if err != nil {
+	if err := n.openKeys(); err != nil {
 		return nil, err
 	}
 	profile, err := consensus.ProfileByName(cfg.Profile)
@@ -126,10 +126,10 @@ func Start(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.keeper = newKeeper(n) // the certifier may have evidence to keep as soon as it is open
-	if err := n.openCertifier(keys); err != nil {
+	if err := n.openCertifier(); err != nil {
 		return nil, err
 	}
-	if err := n.openWitness(keys); err != nil {
+	if err := n.openWitness(); err != nil {
 		return nil, err
 	}
 	if err := n.order.start(); err != nil {

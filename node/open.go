@@ -38,27 +38,35 @@ func (n *Node) readGenesis() error {
 	return nil
 }
 
-// openKeys opens the authority's directory and the node's key.
-func (n *Node) openKeys() (*authority.Directory, error) {
+// openKeys opens the two keys that a node needs, each once: opening an encrypted
+// one takes a second or so, and its passphrase.
+func (n *Node) openKeys() error {
 	dir, err := authority.Open(n.cfg.Dir, n.cfg.Passphrase)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	id := dir.ID()
 	me, ok := n.doc.Authority(id)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s is not in the genesis of %q (%s); is this the right --dir, and the right --genesis?", ErrNotInNetwork, id, n.doc.Network, n.network)
+		return fmt.Errorf("%w: %s is not in the genesis of %q (%s); is this the right --dir, and the right --genesis?", ErrNotInNetwork, id, n.doc.Network, n.network)
 	}
 	n.me = me
 	key, err := dir.Key(authority.Node)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !key.Public().Equal(me.Keys.Node.Public()) {
-		return nil, fmt.Errorf("%w: the node key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
+		return fmt.Errorf("%w: the node key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
 	}
-	n.nodeKey = key.Ed25519()
-	return dir, nil
+	cosign, err := dir.Key(authority.Cosign)
+	if err != nil {
+		return err
+	}
+	if !cosign.Public().Equal(me.Keys.Cosign.Public()) {
+		return fmt.Errorf("%w: the co-signing key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
+	}
+	n.nodeKey, n.cosignKey = key.Ed25519(), cosign.Ed25519()
+	return nil
 }
 
 func (n *Node) openHost(key ed25519.PrivateKey) error {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"concordat/client/authority"
 	"concordat/consensus/certify"
 	"concordat/p2p"
 )
@@ -16,17 +15,10 @@ import (
 // What was signed is written down beside the keys, apart from the data: a disk
 // that is lost, or put back as it was yesterday, must not make this node
 // contradict itself.
-func (n *Node) openCertifier(dir *authority.Directory) (err error) {
-	cosign, err := dir.Key(authority.Cosign)
-	if err != nil {
-		return err
-	}
-	if !cosign.Public().Equal(n.me.Keys.Cosign.Public()) {
-		return fmt.Errorf("%w: the co-signing key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, n.me.ID)
-	}
+func (n *Node) openCertifier() (err error) {
 	n.certifier, err = certify.Open(certify.Config{
 		Self: n.me.ID, Origin: n.doc.Network, Network: n.network,
-		Cosign: cosign.Ed25519(), Node: n.nodeKey, SignerPath: filepath.Join(n.cfg.Dir, "signer"),
+		Cosign: n.cosignKey, Node: n.nodeKey, SignerPath: filepath.Join(n.cfg.Dir, "signer"),
 		Ran: n.ran(), Ledger: n.ledger, Net: peers{n.host}, Leads: n.order.leads, May: n.mayVouch,
 		RefreshEvery: n.cfg.Vouch.Refresh, Logger: n.log, OnEvidence: n.caught,
 	})

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"concordat/client/authority"
 	"concordat/consensus/certify"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/merkle"
@@ -16,11 +15,7 @@ import (
 )
 
 // openWitness lets this node watch other logs, and other witnesses watch this one.
-func (n *Node) openWitness(dir *authority.Directory) error {
-	cosign, err := dir.Key(authority.Cosign)
-	if err != nil {
-		return err
-	}
+func (n *Node) openWitness() (err error) {
 	logs := map[string]*witness.Log{}
 	var order []string
 	for _, vkey := range n.cfg.Witness.Logs {
@@ -37,7 +32,7 @@ func (n *Node) openWitness(dir *authority.Directory) error {
 		l.VKeys = append(l.VKeys, vkey)
 	}
 	c := witness.Config{
-		Origin: n.doc.Network, Authority: n.me.ID, Cosign: cosign.Ed25519(),
+		Origin: n.doc.Network, Authority: n.me.ID, Cosign: n.cosignKey,
 		Dir: filepath.Join(n.cfg.Dir, "witnessed"), Own: ownRound{n}, Logger: n.log,
 	}
 	for _, origin := range order {
