@@ -136,11 +136,11 @@ func TestWipedNodesBecomeReplicas(t *testing.T) {
 		if err := n.Start(); err != nil {
 			t.Fatal(err)
 		}
-		size := interrupted(ctx, t, n, wipe.kills)
+		killed, size := interrupted(ctx, t, n, wipe.kills)
 		if err := n.Ready(ctx); err != nil {
 			t.Fatalf("wiped: %s: %v", wipe.name, err)
 		}
-		t.Logf("wiped: %s: %s has caught up in %s, killed %d times at up to %d statements", wipe.name, n.Region, time.Since(started).Round(time.Millisecond), wipe.kills, size)
+		t.Logf("wiped: %s: %s has caught up in %s, killed %d times at up to %d statements", wipe.name, n.Region, time.Since(started).Round(time.Millisecond), killed, size)
 		// Until it has what it may have acknowledged before, it votes for nobody.
 		if err := waitFor(ctx, n.Region+" to have no problem", func() bool {
 			st, err := n.Client().Status(ctx)
@@ -210,10 +210,12 @@ func keepOnly(dir string, names ...string) error {
 	return err
 }
 
-// interrupted kills a node that catches up, as often as is said, each time when
-// it has got further, and starts it again: what it had is there.
-func interrupted(ctx context.Context, t *testing.T, n *Node, kills int) (size uint64) {
+// interrupted kills a node that catches up, at most as often as is said, each
+// time when it has got further, and starts it again: what it had is there. Once
+// at least is certain; after that it may be done before it can be killed.
+func interrupted(ctx context.Context, t *testing.T, n *Node, kills int) (killed int, size uint64) {
 	t.Helper()
+	done := false
 	progress := func() *client.Progress {
 		once, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -221,7 +223,8 @@ func interrupted(ctx context.Context, t *testing.T, n *Node, kills int) (size ui
 		if err != nil {
 			return nil
 		}
-		if st.CatchingUp == nil && st.RaftRole != "" && st.Size > 0 {
+		done = st.CatchingUp == nil && st.RaftRole != "" && st.Size > 0
+		if done && killed == 0 {
 			t.Fatalf("%s has caught up with %d statements before it could be killed", n.Region, st.Size)
 		}
 		return st.CatchingUp
@@ -232,7 +235,7 @@ func interrupted(ctx context.Context, t *testing.T, n *Node, kills int) (size ui
 		if err := waitFor(ctx, fmt.Sprintf("%s to have more than %d statements", n.Region, least), func() bool {
 			p := progress()
 			if p == nil {
-				return false
+				return done
 			}
 			// What a process had not yet given to the system when it was killed is
 			// lost with it: some blocks of 32 KiB of the ledger's log, never all.
@@ -245,14 +248,18 @@ func interrupted(ctx context.Context, t *testing.T, n *Node, kills int) (size ui
 		}); err != nil {
 			t.Fatal(err)
 		}
+		if done {
+			return killed, size
+		}
 		if err := n.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.Start(); err != nil {
 			t.Fatal(err)
 		}
+		killed++
 	}
-	return size
+	return killed, size
 }
 
 // TestRaftLogIsBounded: what a node must keep for others that are behind does
