@@ -41,6 +41,9 @@ type AsOf struct {
 	Cosigners []string `json:"cosigners"` // the validators that co-signed it, ascending
 	Age       string   `json:"age"`       // a duration: how long ago, by their co-signatures' times, a quorum vouched for it; "unknown" before the first
 	AgeMillis int64    `json:"ageMillis"` // the same in milliseconds; -1 where it is not known
+	// Pending is how many urgent statements, which are not ordered yet, a check has
+	// taken into account: they are in no ledger, and no size or root covers them.
+	Pending int `json:"pending,omitempty"`
 }
 
 // Submitted is the answer to a statement (POST /v1/statements).
@@ -50,6 +53,7 @@ type Submitted struct {
 	State   string  `json:"state"`             // "accepted", "ordered" or "final"
 	Known   bool    `json:"known,omitempty"`   // it was in the ledger already; Index is the first's
 	Promise string  `json:"promise,omitempty"` // of one that is accepted: see ParsePromise
+	InForce bool    `json:"inForce,omitempty"` // of one that is accepted: it counts in this node's checks already
 	Note    string  `json:"note,omitempty"`    // where State is less than was waited for, why
 }
 
@@ -91,9 +95,15 @@ type Authority struct {
 	ID        string            `json:"id"`
 	Name      string            `json:"name"`
 	Role      string            `json:"role"`
-	Keys      map[string]string `json:"keys"` // base64 Ed25519 public keys by role
+	Standing  string            `json:"standing,omitempty"`   // "" of a member in good standing; else suspended or expelled
+	By        *uint64           `json:"standingBy,omitempty"` // the statement that made it so
+	Keys      map[string]string `json:"keys"`                 // base64 Ed25519 public keys by role: those that count now
+	History   []KeyState        `json:"keyStates"`            // every key that it has or had
 	Addresses []string          `json:"addresses"`
-	Statement *uint64           `json:"statement,omitempty"` // nil: from the genesis
+	HTTP      string            `json:"http,omitempty"`      // base URL of its node's API
+	Revision  uint64            `json:"revision"`            // of its record: what changes it makes the next one
+	Changed   *uint64           `json:"changedBy,omitempty"` // the newest statement that changed it; nil: none did
+	Statement *uint64           `json:"statement,omitempty"` // that admitted it; nil: from the genesis
 }
 
 // Authorities lists them.
@@ -204,31 +214,36 @@ type Recognitions struct {
 
 // Status is a node at a glance (GET /v1/status).
 type Status struct {
-	Network     string    `json:"network"`     // the genesis file's SHA-256, hex
-	NetworkName string    `json:"networkName"` // what people call it
-	Region      string    `json:"region"`
-	Role        string    `json:"role"`     // in the ledger: validator or observer
-	RaftRole    string    `json:"raftRole"` // leader, follower, candidate
-	Leader      string    `json:"leader"`   // "" while there is none
-	Term        uint64    `json:"term"`
-	Size        uint64    `json:"size"`
-	Root        string    `json:"root"`
-	Final       FinalHead `json:"final"`
-	Log         LogInfo   `json:"log"`
-	Age         string    `json:"age"`
-	AgeMillis   int64     `json:"ageMillis"`
-	MaxAge      string    `json:"maxAge"`        // beyond it checks are undetermined
-	Quorum      bool      `json:"quorum"`        // the node can get statements ordered, as far as it knows
-	Since       *string   `json:"noQuorumSince"` // RFC 3339
-	Held        int       `json:"held"`          // statements accepted and not yet ordered
-	Vouching    bool      `json:"vouching"`      // this node co-signs
-	Problems    []Problem `json:"problems"`      // what is wrong here, and what to do; none where nothing is
-	CatchingUp  *Progress `json:"catchingUp,omitempty"`
-	Seal        *Seal     `json:"seal,omitempty"` // the newest
-	Evidence    []Culprit `json:"evidence"`       // who is proved to have signed two histories
-	Peers       []Peer    `json:"peers"`
-	Version     string    `json:"version"`
-	Started     string    `json:"started"`
+	Network     string        `json:"network"`     // the genesis file's SHA-256, hex
+	NetworkName string        `json:"networkName"` // what people call it
+	Region      string        `json:"region"`
+	Role        string        `json:"role"`     // in the ledger: validator or observer; "" while it is not a member
+	Standing    string        `json:"standing"` // in the ledger: "" of a member in good standing, suspended or expelled
+	Lineage     uint64        `json:"lineage"`  // 1; one more after each recovery from the loss of a majority
+	RaftRole    string        `json:"raftRole"` // leader, follower, candidate
+	Leader      string        `json:"leader"`   // "" while there is none
+	Term        uint64        `json:"term"`
+	Size        uint64        `json:"size"`
+	Root        string        `json:"root"`
+	Final       FinalHead     `json:"final"`
+	Log         LogInfo       `json:"log"`
+	Age         string        `json:"age"`
+	AgeMillis   int64         `json:"ageMillis"`
+	MaxAge      string        `json:"maxAge"`        // beyond it checks are undetermined
+	Quorum      bool          `json:"quorum"`        // the node can get statements ordered, as far as it knows
+	Since       *string       `json:"noQuorumSince"` // RFC 3339
+	Held        int           `json:"held"`          // statements accepted and not yet ordered
+	Pending     PendingStatus `json:"pending"`       // what waits to be ordered, here and elsewhere
+	Limits      Limits        `json:"limits"`        // the quotas, and what is used of them
+	Vouching    bool          `json:"vouching"`      // this node co-signs
+	Problems    []Problem     `json:"problems"`      // what is wrong here, and what to do; none where nothing is
+	CatchingUp  *Progress     `json:"catchingUp,omitempty"`
+	Seal        *Seal         `json:"seal,omitempty"` // the newest
+	Evidence    []Culprit     `json:"evidence"`       // who is proved to have signed two histories
+	Expiring    []Expiring    `json:"expiring"`       // what of this authority's ends within 30 days, the first first
+	Peers       []Peer        `json:"peers"`
+	Version     string        `json:"version"`
+	Started     string        `json:"started"`
 }
 
 // FinalHead is the newest certified checkpoint, and what keeps newer ones away.
@@ -249,6 +264,15 @@ type Problem struct {
 	Message string `json:"message"` // what is wrong, since when
 	Hint    string `json:"hint"`    // what to do
 	Vouch   bool   `json:"keepsFromVouching"`
+}
+
+// Expiring is something of the node's own authority that ends soon.
+type Expiring struct {
+	What string    `json:"what"` // issuer-key, certificate or recognition
+	ID   string    `json:"id"`
+	At   time.Time `json:"at"`
+	Days int       `json:"days"` // whole ones that are left
+	Hint string    `json:"hint"`
 }
 
 // Progress is how far a node has come that catches up with the others.

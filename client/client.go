@@ -66,6 +66,7 @@ type request struct {
 	contentType  string
 	accept       string
 	body         []byte
+	token        string // of the node's operator; "" for what anybody may ask
 }
 
 // do asks one node after the other until one answers; a node that cannot be
@@ -93,6 +94,9 @@ func (c *Client) ask(ctx context.Context, node string, r request) ([]byte, http.
 	}
 	if r.accept != "" {
 		req.Header.Set("Accept", r.accept)
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -27,13 +27,18 @@ const (
 	WrongSignature   = "wrong-signature"
 	NoQuorum         = "no-quorum"
 	Busy             = "busy"
+	QuotaExceeded    = "quota-exceeded"
 	Timeout          = "timeout"
 	ShuttingDown     = "shutting-down"
 	Broken           = "broken"
 	Stale            = "stale"
 	CatchingUp       = "catching-up"
 	NotVouching      = "not-vouching"
+	NotAMember       = "not-a-member"
+	ExpelledMember   = "expelled"
 	NotFinal         = "not-final"
+	NotOperator      = "not-operator"
+	HandoverPending  = "handover-pending" // the state machine's name: what it refuses may be sent again
 	Unreachable      = "unreachable"
 	NotUnderstood    = "answer-not-understood"
 )
@@ -54,16 +59,20 @@ var outcomes = map[string]outcome{
 	MethodNotAllowed: {http.StatusMethodNotAllowed, ExitUsage, "compare the request with /openapi.json"},
 	WrongContentType: {http.StatusUnsupportedMediaType, ExitUsage, "send application/json to /v1/check, application/cose or multipart/form-data to /v1/statements"},
 	Malformed:        {http.StatusUnprocessableEntity, ExitUsage, "docs/formats/statement.md has the one encoding of each kind of statement"},
-	WrongSignature:   {http.StatusForbidden, ExitRefused, "sign with the statement key that the ledger has for this authority: GET /v1/authorities"},
+	WrongSignature:   {http.StatusForbidden, ExitRefused, "sign with the key that the ledger has for this authority and this kind of statement: GET /v1/authorities"},
 	NoQuorum:         {http.StatusServiceUnavailable, ExitUnreachable, "no leader has a majority of the validators behind it, and /v1/status says why; nothing is lost: send the same statement again later, it cannot be entered twice"},
 	Busy:             {http.StatusServiceUnavailable, ExitUnreachable, "the queue is full: send the same statement again after Retry-After"},
+	QuotaExceeded:    {http.StatusTooManyRequests, ExitUnreachable, "send the same statement again when Retry-After is over; /v1/status shows the quotas under limits"},
 	Timeout:          {http.StatusGatewayTimeout, ExitUnreachable, "it may yet be ordered: send the same statement again, it cannot be entered twice"},
 	ShuttingDown:     {http.StatusServiceUnavailable, ExitUnreachable, "this node is stopping: ask another"},
 	Broken:           {http.StatusServiceUnavailable, ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: its log says why, and what to do; ask another node meanwhile"},
 	Stale:            {http.StatusServiceUnavailable, ExitUnreachable, "this node cannot reach the others to be sure that it is up to date: ask another, or ask with consistency local"},
 	CatchingUp:       {http.StatusServiceUnavailable, ExitUnreachable, "this node fetches what it misses from the others; /v1/status shows how far it is: ask another meanwhile"},
 	NotVouching:      {http.StatusServiceUnavailable, ExitUnreachable, "this node answers, and does not vouch for what it has; /v1/status lists why under problems, and concordat doctor says what to do"},
+	NotAMember:       {http.StatusServiceUnavailable, ExitUnreachable, "this node waits to be admitted to the network; /v1/status says for what: ask another meanwhile"},
+	ExpelledMember:   {http.StatusServiceUnavailable, ExitUnreachable, "this node's authority was expelled: it answers from what it had then; ask another region's node"},
 	NotFinal:         {http.StatusServiceUnavailable, ExitUnreachable, "it becomes final when more than two thirds of the validators have co-signed; /v1/status says under final which are missing"},
+	NotOperator:      {http.StatusUnauthorized, ExitRefused, "give the token that the node wrote into operator.token in its directory, as Authorization: Bearer; concordat does so with --dir"},
 	Unreachable:      {http.StatusBadGateway, ExitUnreachable, "is the node running, and is this its HTTP address? see --node"},
 	NotUnderstood:    {http.StatusBadGateway, ExitUnreachable, "is this the address of a Concordat node?"},
 }

@@ -34,7 +34,7 @@ func (a *CheckAnswer) sound() error {
 		regionOrNone("region", a.Region), a.AsOf.sound(),
 	}
 	for _, r := range a.Reasons {
-		faults = append(faults, name("reason", r.Name), oneOf("effect", r.Effect, recognition.For, recognition.Against, recognition.Unknown, recognition.Note))
+		faults = append(faults, name("reason", r.Name), hashOrNone("hash of a reason", r.Hash, sha256Bytes), oneOf("effect", r.Effect, recognition.For, recognition.Against, recognition.Unknown, recognition.Note))
 		if r.Code != nil && (*r.Code < 0 || *r.Code >= len(a.Codes)) {
 			faults = append(faults, fmt.Errorf("a reason is about code %d of %d", *r.Code, len(a.Codes)))
 		}
@@ -99,7 +99,9 @@ func (a *Statements) follows(f Filter) error {
 }
 
 func (a *Authorities) sound() error {
-	return each(a.Authorities, func(au *Authority) error { return regionOf("id", au.ID) }, a.AsOf.sound)
+	return each(a.Authorities, func(au *Authority) error {
+		return first(regionOf("id", au.ID), roleOrNone(au.Role), standing(au.Standing))
+	}, a.AsOf.sound)
 }
 
 func (a *Issuers) sound() error {
@@ -128,7 +130,7 @@ func (a *Recognitions) sound() error {
 
 func (s *Status) sound() error {
 	faults := []error{
-		hashOf("network", s.Network, sha256Bytes), regionOrNone("region", s.Region), regionOrNone("leader", s.Leader),
+		hashOf("network", s.Network, sha256Bytes), regionOrNone("region", s.Region), regionOrNone("leader", s.Leader), roleOrNone(s.Role), standing(s.Standing),
 		hashOrNone("root", s.Root, sha256Bytes), hashOrNone("final root", s.Final.Root, sha256Bytes), regionsIn("cosigners", s.Final.Cosigners),
 		ageOrNone("age", s.Age), ageOrNone("age of final", s.Final.Age), ageOrNone("maxAge", s.MaxAge),
 	}
@@ -212,6 +214,11 @@ func name(what, s string) error {
 	}
 	return nil
 }
+
+func roleOrNone(s string) error { return oneOf("role", s, "", "validator", "observer") }
+
+// standing checks how an authority stands with the others; none is a good one.
+func standing(s string) error { return oneOf("standing", s, "", "suspended", "expelled") }
 
 func hashOf(what, s string, size int) error {
 	if b, err := hex.DecodeString(s); err != nil || len(b) != size || strings.ToLower(s) != s {

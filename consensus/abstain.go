@@ -137,16 +137,18 @@ func (a *abstention) note() bool {
 	return true
 }
 
-// sleep waits a moment, and reports that the node is still open.
-func (a *abstention) sleep() bool {
-	timer := time.NewTimer(min(a.n.cfg.Profile.Heartbeat, time.Second))
+func (a *abstention) sleep() bool { return a.n.nap() }
+
+// nap waits a moment, and reports that the node is still open.
+func (n *Node) nap() bool {
+	timer := time.NewTimer(min(n.cfg.Profile.Heartbeat, time.Second))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-a.n.closing:
-	case <-a.n.fault.done:
+	case <-n.closing:
+	case <-n.fault.done:
 	}
-	return a.n.open()
+	return n.open()
 }
 
 // hear finds the floor, and has Raft stand on it.
@@ -319,7 +321,7 @@ func (a *abstention) fulfil() bool {
 	n := a.n
 	for {
 		ctx, cancel := n.context(askPatience)
-		frontier, err := n.cfg.LeaderFrontier(ctx)
+		frontier, err := n.cfg.LeaderFrontier(ctx, n.guessedAfter())
 		cancel()
 		if !n.open() {
 			return false
@@ -328,7 +330,8 @@ func (a *abstention) fulfil() bool {
 			n.log.Debug("no leader has named a frontier", "err", err)
 			a.say("it lost its votes, and votes for nobody until it has what the leader has; no leader has answered yet")
 		} else {
-			if has := n.raft.AppliedIndex(); has >= frontier {
+			has := n.raft.AppliedIndex()
+			if has >= frontier && !n.roll.newest().guessed() {
 				return true
 			}
 			a.say("it lost its votes, and votes for nobody until it has entry %d, which the leader named; it has %d", frontier, n.raft.AppliedIndex())
@@ -337,10 +340,38 @@ func (a *abstention) fulfil() bool {
 		if !a.sleep() {
 			return false
 		}
-		if err == nil && n.raft.AppliedIndex() >= frontier {
+		if err == nil && n.raft.AppliedIndex() >= frontier && !n.roll.newest().guessed() {
 			return true
 		}
 	}
+}
+
+// guessedAfter is the entry behind which this node needs a membership of the
+// leader's (C22); 0 if it has one.
+func (n *Node) guessedAfter() uint64 {
+	if n.roll.newest().guessed() {
+		return n.adopted
+	}
+	return 0
+}
+
+// findPlace is for a node that has its votes, or never had any, and only guesses at
+// the membership (C22): it follows and votes, and does not stand for election. It
+// asks the leader to write the membership again until it has it, or the node closes.
+func (n *Node) findPlace() {
+	n.log.Info("this node takes the membership from its ledger, and does not stand for election until a leader has confirmed it")
+	for n.roll.newest().guessed() {
+		ctx, cancel := n.context(askPatience)
+		if _, err := n.cfg.LeaderFrontier(ctx, n.adopted); err != nil && n.open() {
+			n.log.Debug("no leader has written the membership again", "err", err)
+		}
+		cancel()
+		if n.roll.newest().guessed() && !n.nap() {
+			return
+		}
+	}
+	n.changed.tell()
+	n.log.Info("this node has the membership from a leader", "entry", n.roll.newest().Index)
 }
 
 // context ends with the node, or after a time.

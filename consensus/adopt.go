@@ -25,14 +25,18 @@ var (
 // Adopt makes Raft begin where the ledger stands, after it was caught up with
 // from other nodes: it makes an anchor there, and deletes what of the log does not
 // go on from it. No Node may be open on c.Dir. It needs of c only Self, Network,
-// Dir, MarkerPath, Ledger, Servers and Logger.
+// Dir, MarkerPath, Ledger, Servers, Members, Fresh and Logger.
 //
 // at is the position of the ledger's last block; it has to be certified, or to
 // have been applied from Raft's own log here. With rejoin, this node's votes are
 // lost, or it never had any: from then on it abstains (C18) until Open has found
-// out what it may have promised. Without, its votes are there and hold: its ledger
-// was lost, or it fell behind the others' logs. A node that abstains already
-// goes on abstaining.
+// out what it may have promised; with c.Fresh it never had any, and does not. Without,
+// its votes are there and hold: its ledger was lost, or it fell behind the others'
+// logs. A node that abstains already goes on abstaining.
+//
+// Who takes part is then taken from c.Members: a guess, which no leader has confirmed,
+// and by which this node neither stands for election nor comes back to its vote (C22).
+// Where its log goes on from the place, it has the membership from there.
 //
 // A crash at any point leaves a state which Open goes on from, or for which it
 // says ErrStateLost, ErrNotFounded or ErrGap, as before: then Adopt is called
@@ -65,7 +69,11 @@ func Adopt(c Config, at ledger.Position, rejoin bool) (err error) {
 	a := adoption{c: c, logs: &sealedLog{LogStore: bolt, path: path}, stable: &sealedStable{StableStore: bolt, path: path}, anchors: anchors, at: at}
 	if rejoin {
 		// Before anything that makes this directory look like a node's.
-		if err := writeRejoin(a.stable, rejoinRecord{Phase: rejoinUnheard}); err != nil {
+		phase := rejoinUnheard
+		if c.Fresh {
+			phase = rejoinDone
+		}
+		if err := writeRejoin(a.stable, rejoinRecord{Phase: phase}); err != nil {
 			return err
 		}
 		if err := a.crash("the rejoin is noted"); err != nil {
@@ -76,10 +84,10 @@ func Adopt(c Config, at ledger.Position, rejoin bool) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("%w: reading raft's term in %s: %w", ErrStorage, path, err)
 	}
-	return a.run(rejoin)
+	return a.run(adoptingRecord{Index: at.Index, Term: at.Term, Rejoin: rejoin})
 }
 
-// adoption is one call of Adopt, or what Open does of one that a crash cut short.
+// adoption is one call of Adopt or Reset, or what Open does of one that a crash cut short.
 type adoption struct {
 	c       Config
 	logs    raft.LogStore
@@ -88,59 +96,62 @@ type adoption struct {
 	at      ledger.Position
 }
 
-// run takes the steps. Each can be taken again.
-func (a adoption) run(rejoin bool) error {
+// run takes the steps of what rec says. Each can be taken again.
+func (a adoption) run(rec adoptingRecord) error {
 	fits, err := a.logFits()
 	if err != nil {
 		return err
 	}
+	goesOn := fits && !rec.Rejoin && rec.Reset == nil // the log stays
 	if first, err := a.logs.FirstIndex(); err != nil {
 		return fmt.Errorf("reading raft's log: %w", err)
-	} else if !rejoin && !fits && first > a.at.Index+1 {
+	} else if !rec.Rejoin && rec.Reset == nil && !fits && first > a.at.Index+1 {
 		// Entries of ours after a hole: they may be committed because we hold them.
 		return fmt.Errorf("%w: the ledger was caught up with to entry %d, the log in %s begins with %d", ErrGap, a.at.Index, a.c.Dir, first)
 	}
-	conf, confIndex := foundingMembership(a.c), uint64(1)
-	if fits && !rejoin {
-		metas, err := a.anchors.List()
-		if err != nil {
-			return fmt.Errorf("listing anchors in %s: %w", a.c.Dir, err)
-		}
-		var base *raft.SnapshotMeta
-		for _, m := range metas {
-			if m.Index <= a.at.Index && (base == nil || m.Index > base.Index) {
-				base = m
-			}
-		}
-		if conf, confIndex, err = membershipAt(a.c, a.logs, base, a.at.Index); err != nil {
-			return err
-		}
+	members, err := a.membership(rec, goesOn)
+	if err != nil {
+		return err
 	}
 	if err := a.c.Ledger.Flush(); err != nil {
 		return fmt.Errorf("flushing the ledger: %w", err)
 	}
 	// From here until it says done, the log may lie anywhere beside the anchor.
-	if err := writeAdopting(a.stable, adoptingRecord{Index: a.at.Index, Term: a.at.Term, Rejoin: rejoin}); err != nil {
+	if err := writeAdopting(a.stable, rec); err != nil {
 		return err
 	}
 	for _, step := range []struct {
 		name string
 		do   func() error
 	}{
-		{"the adoption is noted", func() error { return a.raiseTerm(a.at.Term) }},
-		{"the term is raised", a.dropAnchors},
+		{"the adoption is noted", func() error { return a.raiseTerm(rec.term()) }},
+		{"the term is raised", func() error {
+			if rec.Reset == nil {
+				return nil
+			}
+			// Its votes were for terms below this one.
+			return writeRejoin(a.stable, rejoinRecord{})
+		}},
+		{"the votes are settled", func() error { return writeBase(a.stable, members) }},
+		{"the membership is noted", a.dropAnchors},
 		{"old anchors are gone", func() error {
-			_, err := makeAnchor(a.c, a.anchors, a.c.Ledger.Head(), conf, confIndex)
+			_, err := makeAnchor(a.c, a.anchors, a.c.Ledger.Head(), members)
 			return err
 		}},
 		{"the anchor is made", func() error {
-			if fits && !rejoin {
-				return nil // it goes on from there
+			if goesOn {
+				return nil
 			}
 			return a.emptyLog()
 		}},
 		{"the log is emptied", func() error { return writeMarker(a.c) }},
-		{"the marker is written", func() error { return writeAdopting(a.stable, adoptingRecord{}) }},
+		{"the marker is written", func() error {
+			if rec.Reset == nil {
+				return nil
+			}
+			return writeRecord(a.stable, keyReset, a.at)
+		}},
+		{"the reset is noted", func() error { return writeAdopting(a.stable, adoptingRecord{}) }},
 		{"the adoption is done", func() error { return nil }},
 	} {
 		if err := a.crash(step.name); err != nil {
@@ -150,8 +161,25 @@ func (a adoption) run(rejoin bool) error {
 			return fmt.Errorf("adopting entry %d, after %s: %w", a.at.Index, step.name, err)
 		}
 	}
-	a.c.Logger.Info("raft begins where the ledger stands", "index", a.at.Index, "term", a.at.Term, "size", a.c.Ledger.Head().Size, "rejoin", rejoin)
+	a.c.Logger.Info("raft begins where the ledger stands", "index", a.at.Index, "term", a.at.Term, "size", a.c.Ledger.Head().Size,
+		"rejoin", rec.Rejoin, "reset", rec.Reset != nil, "servers", len(members.Conf.Servers), "guessed", members.guessed())
 	return nil
+}
+
+// membership is what Raft begins with.
+func (a adoption) membership(rec adoptingRecord, goesOn bool) (enrolled, error) {
+	switch {
+	case rec.Reset != nil:
+		// All who go on begin with the same, at the same entry: it needs no other.
+		return enrolled{a.at.Index, rec.Reset.Members.configuration(Server{ID: a.c.Self})}, nil
+	case !goesOn:
+		return a.c.guess(a.at.Index)
+	}
+	metas, err := a.anchors.List()
+	if err != nil {
+		return enrolled{}, fmt.Errorf("listing anchors in %s: %w", a.c.Dir, err)
+	}
+	return membershipAt(a.c, a.logs, a.stable, metas, a.at.Index)
 }
 
 func (a adoption) crash(step string) error {
@@ -241,7 +269,7 @@ func finishAdoption(c Config, stable raft.StableStore, logs raft.LogStore, ancho
 		return fmt.Errorf("%w: raft was about to begin after entry %d of term %d when it was interrupted, and the ledger stands at entry %d of term %d; it is to catch up again",
 			ErrGap, at.Index, at.Term, have.Index, have.Term)
 	}
-	return adoption{c: c, logs: logs, stable: stable, anchors: anchors, at: at}.run(rec.Rejoin)
+	return adoption{c: c, logs: logs, stable: stable, anchors: anchors, at: at}.run(rec)
 }
 
 // adoptingRecord is in raft.db, so that it is as new as the votes there, while
@@ -250,6 +278,15 @@ type adoptingRecord struct {
 	Index  uint64 `json:"index"`
 	Term   uint64 `json:"term"`
 	Rejoin bool   `json:"rejoin"`
+	Reset  *reset `json:"reset,omitempty"` // nil: no Reset
+}
+
+// term is what Raft's is to be at least.
+func (r adoptingRecord) term() uint64 {
+	if r.Reset != nil {
+		return r.Reset.Term
+	}
+	return r.Term
 }
 
 var (

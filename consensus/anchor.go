@@ -85,7 +85,7 @@ func readAnchor(store raft.SnapshotStore, id string) (anchor, error) {
 // is applied is not delivered again, and what is not is delivered, whichever of
 // the two a crash or a lost disk took back. It gives the anchor that Raft will
 // begin with; nil if that is the log's own begin.
-func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) (*raft.SnapshotMeta, error) {
+func fitAnchors(c Config, logs raft.LogStore, stable raft.StableStore, store raft.SnapshotStore) (*raft.SnapshotMeta, error) {
 	head := c.Ledger.Head()
 	if err := dropHalves(c); err != nil {
 		return nil, err
@@ -130,11 +130,11 @@ func fitAnchors(c Config, logs raft.LogStore, store raft.SnapshotStore) (*raft.S
 	if base != nil && base.Index >= head.Applied.Index || head.Applied.Index == 0 {
 		return base, nil
 	}
-	conf, confIndex, err := membershipAt(c, logs, base, head.Applied.Index)
+	at, err := membershipAt(c, logs, stable, metas, head.Applied.Index)
 	if err != nil {
 		return nil, err
 	}
-	return makeAnchor(c, store, head, conf, confIndex)
+	return makeAnchor(c, store, head, at)
 }
 
 // dropHalves removes the anchors that a crash left half-made:
@@ -213,40 +213,86 @@ func checkLog(c Config, logs raft.LogStore, anchors []*raft.SnapshotMeta, head l
 	return nil
 }
 
-// membershipAt is the membership that the log had at an entry which the ledger
-// has applied: it is committed then, and so is the membership.
-func membershipAt(c Config, logs raft.LogStore, base *raft.SnapshotMeta, at uint64) (conf raft.Configuration, index uint64, err error) {
-	from, err := logs.FirstIndex()
+// keyBase is where a membership is kept that the log does not say any more.
+var keyBase = []byte("concordat/membership")
+
+// writeBase notes a committed membership, or a guess, before the log is made to
+// begin after it. Anchors have it too, but those ahead of the ledger are dropped.
+func writeBase(s raft.StableStore, e enrolled) error { return writeRecord(s, keyBase, e) }
+
+// membershipAt is the membership that holds at an entry which the ledger has
+// applied: what is known to be committed at or before it, the newest of it. Where
+// that was cut off, it is the first that is committed after it, which the log says
+// again. metas are all anchors, also those that were dropped.
+func membershipAt(c Config, logs raft.LogStore, stable raft.StableStore, metas []*raft.SnapshotMeta, at uint64) (best enrolled, err error) {
+	first, err := logs.FirstIndex()
 	if err != nil {
-		return conf, 0, fmt.Errorf("reading raft's log: %w", err)
+		return best, fmt.Errorf("reading raft's log: %w", err)
 	}
-	// What was cut off held the founding entry, and no other membership: Raft's
-	// is changed by nothing yet.
-	conf, index = foundingMembership(c), 1
-	if base != nil {
-		conf, index, from = base.Configuration, base.ConfigurationIndex, max(from, base.Index+1)
+	last, err := logs.LastIndex()
+	if err != nil {
+		return best, fmt.Errorf("reading raft's log: %w", err)
 	}
-	for i := from; from > 0 && i <= at; i++ {
+	var known []enrolled
+	var base enrolled
+	if err := readRecord(stable, keyBase, &base); err != nil {
+		return best, err
+	}
+	if len(base.Conf.Servers) > 0 {
+		known = append(known, base)
+	}
+	from := first
+	for _, m := range metas {
+		known = append(known, enrolled{m.ConfigurationIndex, m.Configuration})
+		if m.Index <= at {
+			from = max(from, m.Index+1) // nothing newer stands before
+		}
+	}
+	for i := from; i > 0 && i <= min(at, last); i++ {
 		var l raft.Log
 		if err := logs.GetLog(i, &l); err != nil {
-			return conf, 0, fmt.Errorf("making an anchor: %w", err)
+			return best, fmt.Errorf("looking for the membership: %w", err)
 		}
 		if l.Type == raft.LogConfiguration {
-			if conf, err = decodeConfiguration(l.Data); err != nil {
-				return conf, 0, fmt.Errorf("entry %d of raft's log: %w", i, err)
+			conf, err := decodeConfiguration(l.Data)
+			if err != nil {
+				return best, fmt.Errorf("entry %d of raft's log: %w", i, err)
 			}
-			index = i
+			known = append(known, enrolled{i, conf})
 		}
 	}
-	return conf, index, nil
+	if len(known) == 0 { // nothing was written but by the founders
+		return enrolled{1, foundingMembership(c)}, nil
+	}
+	best = known[0]
+	for _, e := range known[1:] {
+		if newer := e.Index > best.Index; e.Index <= at && (newer || best.Index > at) || best.Index > at && !newer {
+			best = e
+		}
+	}
+	return best, nil
+}
+
+// lone reports that this node is the only server that Raft knows of here.
+func lone(c Config, logs raft.LogStore, stable raft.StableStore, base *raft.SnapshotMeta) (bool, error) {
+	last, err := logs.LastIndex()
+	if err != nil {
+		return false, fmt.Errorf("reading raft's log: %w", err)
+	}
+	var metas []*raft.SnapshotMeta
+	if base != nil {
+		metas, last = append(metas, base), max(last, base.Index)
+	}
+	e, err := membershipAt(c, logs, stable, metas, last)
+	return len(e.Conf.Servers) == 1, err
 }
 
 // makeAnchor makes an anchor at the ledger's place, with the membership there.
-func makeAnchor(c Config, store raft.SnapshotStore, head ledger.Head, conf raft.Configuration, confIndex uint64) (*raft.SnapshotMeta, error) {
+func makeAnchor(c Config, store raft.SnapshotStore, head ledger.Head, at enrolled) (*raft.SnapshotMeta, error) {
 	if err := c.Ledger.Flush(); err != nil {
 		return nil, fmt.Errorf("flushing the ledger: %w", err)
 	}
-	sink, err := store.Create(raft.SnapshotVersionMax, head.Applied.Index, head.Applied.Term, conf, confIndex, plainAddresses{})
+	sink, err := store.Create(raft.SnapshotVersionMax, head.Applied.Index, head.Applied.Term, at.Conf, at.Index, plainAddresses{})
 	if err != nil {
 		return nil, fmt.Errorf("making an anchor: %w", err)
 	}
@@ -256,7 +302,7 @@ func makeAnchor(c Config, store raft.SnapshotStore, head ledger.Head, conf raft.
 	if err := sink.Close(); err != nil {
 		return nil, fmt.Errorf("making an anchor: %w", err)
 	}
-	return &raft.SnapshotMeta{ID: sink.ID(), Index: head.Applied.Index, Term: head.Applied.Term, Configuration: conf, ConfigurationIndex: confIndex}, nil
+	return &raft.SnapshotMeta{ID: sink.ID(), Index: head.Applied.Index, Term: head.Applied.Term, Configuration: at.Conf, ConfigurationIndex: at.Index}, nil
 }
 
 // plainAddresses is all of a transport that an anchor needs: how an address is written.

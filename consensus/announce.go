@@ -29,11 +29,11 @@ type announcement struct {
 
 // committed announces a block to all who have it. Those who are getting it
 // are told when they have it.
-func (t *tap) committed(term uint64, at ledger.Position, voters []raft.Server) {
+func (t *tap) committed(term uint64, at ledger.Position, servers []raft.Server) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.newest = announcement{term, at}
-	for _, s := range voters {
+	for _, s := range servers {
 		if p := t.peers[s.ID]; s.ID != t.self && p != nil {
 			t.announceLocked(s.ID, s.Address, p)
 		}

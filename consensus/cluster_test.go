@@ -37,6 +37,7 @@ func testLog() *slog.Logger {
 type member struct {
 	c      *cluster
 	id     string
+	moved  string // makes its address another
 	dir    string
 	disk   vfs.FS // the ledger's
 	tune   func(*Config)
@@ -45,7 +46,7 @@ type member struct {
 	live   atomic.Pointer[Node] // node, for other goroutines
 }
 
-func (m *member) addr() raft.ServerAddress { return raft.ServerAddress("peer-" + m.id) }
+func (m *member) addr() raft.ServerAddress { return raft.ServerAddress("peer-" + m.id + m.moved) }
 
 func (m *member) config() Config {
 	c := Config{

@@ -58,8 +58,20 @@ type Config struct {
 	// Ledger is applied to. The caller closes it, after Close.
 	Ledger Ledger
 	// Servers are the voters with which the network was founded, the same at
-	// all of them. Raft's own log has the voters from then on.
+	// all of them. Raft's own log has the voters from then on. A node that came in
+	// later is not among them.
 	Servers []Server
+	// Members is who takes part now, as the ledger says; Raft's membership follows
+	// it (C21), and Adopt begins with it. It is called often, from any goroutine, and
+	// by Open and Adopt: it must be quick. Nil: Servers, for ever.
+	Members func() (Membership, error)
+	// Fresh says that, by the ledger that Adopt adopts, this authority has never been
+	// a validator: it has no vote to have forgotten, and need not abstain. Only Adopt asks.
+	Fresh bool
+	// RotateLeader is how long this node leads, and up to a quarter more at random,
+	// before it hands leadership to the next voter by id that answers and has caught
+	// up. 0: for as long as it can; else at least Profile.Election.
+	RotateLeader time.Duration
 	// Found lets a node that has no Raft state begin with Servers. Without it
 	// such a node does not start: an empty folder is as likely a lost disk as a
 	// new network. It is for the network's very first start; to join one that
@@ -106,12 +118,12 @@ type Config struct {
 	// before anybody is answered: it must be quick, and not keep them.
 	Refused func(raw []byte)
 	// PeerTerm asks another voter, by id, for the term that it is in (Node.Term
-	// there). Needed, as LeaderFrontier is, by a node that came back without its
-	// votes (C18); only it asks.
+	// there). Needed by a node that came back without its votes (C18); only it asks.
 	PeerTerm func(ctx context.Context, id string) (uint64, error)
-	// LeaderFrontier asks whoever leads for Node.Frontier. It must not answer
-	// from memory: what counts is that the leader named it after it was asked.
-	LeaderFrontier func(ctx context.Context) (index uint64, err error)
+	// LeaderFrontier asks whoever leads for Node.Frontier, and hands it adopted. It
+	// must not answer from memory: what counts is that the leader named it after it was
+	// asked. Needed with Members, and by a node that came back without its votes.
+	LeaderFrontier func(ctx context.Context, adopted uint64) (index uint64, err error)
 	// MaxTerm is the highest term that is plausible now. A validator that answers
 	// PeerTerm with a higher one is taken for one that does not answer, and no rejoin
 	// raises this node's term above it. Nil: there is no bound.
@@ -186,6 +198,12 @@ func (c Config) validate() error {
 	if err := c.Profile.validate(); err != nil {
 		faults = append(faults, err)
 	}
+	if c.RotateLeader < 0 || c.RotateLeader > 0 && c.RotateLeader < c.Profile.Election {
+		fault("RotateLeader is %v, want 0 (never), or at least the profile's election, %v", c.RotateLeader, c.Profile.Election)
+	}
+	if c.Members != nil && c.LeaderFrontier == nil {
+		fault("LeaderFrontier is missing: with Members, a node that caught up asks the leader for the membership")
+	}
 	if c.LogWriteDeadline < 10*time.Millisecond || c.LogWriteDeadline > 2*time.Minute {
 		fault("LogWriteDeadline is %v, want 10ms to 2m", c.LogWriteDeadline)
 	}
@@ -195,8 +213,8 @@ func (c Config) validate() error {
 	if c.QueueStatements < 1 || c.QueueBytes < 1 {
 		fault("the queue's bounds are %d statements and %d bytes, want at least one of each", c.QueueStatements, c.QueueBytes)
 	}
-	for _, s := range c.Servers {
-		if s.ID == c.Self && c.Transport != nil && s.Address != string(c.Transport.LocalAddr()) {
+	for _, s := range c.Servers { // of one with Members the address may have changed since
+		if c.Members == nil && s.ID == c.Self && c.Transport != nil && s.Address != string(c.Transport.LocalAddr()) {
 			fault("this node is %q among the servers, and its transport %q", s.Address, c.Transport.LocalAddr())
 		}
 	}
@@ -231,8 +249,8 @@ func (c Config) placeFaults() (faults []error) {
 		}
 		ids[s.ID], addresses[s.Address] = true, true
 	}
-	if !ids[c.Self] {
-		fault("this node, %q, is not among the %d servers; only validators take part in ordering", c.Self, len(c.Servers))
+	if !ids[c.Self] && (c.Members == nil || c.Found && len(c.Servers) == 0) {
+		fault("this node, %q, is not among the %d servers that founded the network, and Members, which would name it, is missing", c.Self, len(c.Servers))
 	}
 	return faults
 }

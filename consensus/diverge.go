@@ -35,7 +35,7 @@ var ErrDiverged = errors.New("this node's ledger may have diverged from the othe
 // node; and it votes, stores and follows, because Raft's log is not in doubt.
 type astray struct {
 	self  string
-	alone bool // there is no other validator to agree with
+	alone func() bool // there is no other validator to agree with
 	log   *slog.Logger
 	wake  func()        // tells the proposer
 	known func() string // Config.Diverged; may be nil
@@ -48,7 +48,7 @@ type astray struct {
 }
 
 func newAstray(c Config, wake func()) *astray {
-	return &astray{self: c.Self, alone: len(c.Servers) == 1, log: c.Logger, wake: wake, known: c.Diverged}
+	return &astray{self: c.Self, alone: c.alone, log: c.Logger, wake: wake, known: c.Diverged}
 }
 
 // certain says why this ledger is known to be wrong; "" if it is not known to be.
@@ -79,7 +79,7 @@ func (a *astray) see(pos ledger.Position, raw []byte, out ledger.Applied) {
 	a.mu.Lock()
 	marked := a.why != ""
 	a.mu.Unlock()
-	if a.alone || !misfit && (!marked || out.Refused != "" || out.Count == 0) {
+	if a.alone() || !misfit && (!marked || out.Refused != "" || out.Count == 0) {
 		return
 	}
 	b, err := block.Parse(raw)

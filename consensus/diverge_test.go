@@ -262,7 +262,7 @@ func TestMark(t *testing.T) {
 	if why, since := a.get(); why != "" || !since.IsZero() || a.turns != 0 {
 		t.Errorf("a block that fits leaves %q", why)
 	}
-	alone := newAstray(Config{Self: "XA", Servers: make([]Server, 1), Logger: testLog()}, func() {})
+	alone := newAstray(Config{Self: "XA", Servers: []Server{{ID: "XA"}}, Logger: testLog()}, func() {})
 	alone.see(pos, block("XA"), ledger.Applied{Refused: ledger.RefusedBase})
 	if why, _ := alone.get(); why != "" {
 		t.Error("a single validator is marked, and nobody could take that away")

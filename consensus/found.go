@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/raft"
@@ -70,6 +71,8 @@ func found(c Config, stable raft.StableStore, logs raft.LogStore, anchors raft.S
 		return fmt.Errorf("%w: there is an anchor of entry %d in %s, and %s is missing or empty; %s", ErrStateLost, metas[0].Index, c.Dir, votes, rejoins)
 	case rejoin.Phase != "":
 		return fmt.Errorf("%w: %s says that this node was about to rejoin when it was interrupted; %s", ErrStateLost, votes, rejoins)
+	case c.Found && !slices.ContainsFunc(c.Servers, func(s Server) bool { return s.ID == c.Self }):
+		return fmt.Errorf("%w: %s is none of the %d validators that found the network; it joins them once they have", ErrNotFounded, c.Self, len(c.Servers))
 	case !c.Found:
 		return fmt.Errorf("%w: %s is empty, and this node was not told to found a network; is this the right directory? "+
 			"Set found (--found) only at the very first start of this authority's node; never if it ever ran, here or elsewhere: it would forget what it voted", ErrNotFounded, c.Dir)

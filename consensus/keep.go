@@ -176,6 +176,10 @@ func (n *Node) cut() error {
 	if first == 0 || last < first {
 		return nil
 	}
+	// What the log does not say any more once it is cut: see membershipAt.
+	if err := writeBase(n.stable, enrolled{metas[0].ConfigurationIndex, metas[0].Configuration}); err != nil {
+		return err
+	}
 	began, from := time.Now(), first
 	for from <= last && n.open() {
 		to := n.lengths.chunk(from, last)

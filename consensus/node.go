@@ -27,6 +27,8 @@ type Node struct {
 	lengths *lengths // of what is in the log
 	anchors raft.SnapshotStore
 	store   *logStore // the log, under
+	stable  raft.StableStore
+	adopted uint64 // the entry that the log goes on from; 0 if it is whole
 	logs    raft.LogStore
 	tap     *tap
 	fsm     *fsm
@@ -46,6 +48,8 @@ type Node struct {
 	behind   behind
 	absence  *abstention // nil unless votes were lost
 	aside    aside
+	office   office
+	roll     roll // the memberships in Raft's log
 	changed  news
 	observed chan raft.Observation
 
@@ -81,7 +85,7 @@ func Open(c Config) (_ *Node, err error) {
 	}
 	n := &Node{
 		cfg: c, log: c.Logger, fault: newFault(), lengths: newLengths(), queue: newQueue(c.QueueStatements, c.QueueBytes),
-		behind: behind{told: make(chan struct{}, 1)}, observed: make(chan raft.Observation, 1), closing: make(chan struct{}), hurry: make(chan struct{}), stopping: make(chan struct{}),
+		behind: behind{told: make(chan struct{}, 1)}, observed: make(chan raft.Observation, 1), closing: make(chan struct{}), hurry: make(chan struct{}), office: office{nudge: make(chan struct{}, 1)}, stopping: make(chan struct{}),
 	}
 	var started atomic.Pointer[raft.Raft]
 	n.tap = newTap(c.Transport, raft.ServerID(c.Self), func() uint64 {
@@ -115,7 +119,7 @@ func Open(c Config) (_ *Node, err error) {
 	if err := found(c, stable, under, n.anchors); err != nil {
 		return nil, err
 	}
-	base, err := fitAnchors(c, under, n.anchors)
+	base, err := fitAnchors(c, under, stable, n.anchors)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +127,17 @@ func Open(c Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if rejoin.abstains() && len(c.Servers) > 1 {
-		if c.PeerTerm == nil || c.LeaderFrontier == nil {
+	if rejoin.abstains() {
+		alone, err := lone(c, under, stable, base)
+		if err != nil {
+			return nil, err
+		}
+		if !alone && (c.PeerTerm == nil || c.LeaderFrontier == nil) {
 			return nil, fmt.Errorf("%w: this node lost its votes and is to find out what it may have promised: PeerTerm and LeaderFrontier are needed", ErrConfig)
 		}
-		n.tap.gate.set(rejoin.Phase)
+		if !alone {
+			n.tap.gate.set(rejoin.Phase)
+		}
 	}
 	n.astray = newAstray(c, n.queue.signal)
 	if err := n.astray.recall(c.Ledger, under); err != nil {
@@ -138,23 +148,26 @@ func Open(c Config) (_ *Node, err error) {
 	if c.hook != nil {
 		under, stable = c.hook(under, stable)
 	}
-	n.store = &logStore{LogStore: under, guard: n.guard, lengths: n.lengths}
+	n.store = &logStore{LogStore: under, guard: n.guard, lengths: n.lengths, roll: &n.roll}
 	if n.logs, err = raft.NewLogCache(cachedLogs, n.store); err != nil {
 		return nil, err
 	}
 	t := n.tap
 	t.log, t.logs, t.stopping, t.heartbeat, t.batch, t.fellBack = n.log, n.logs, n.stopping, c.Profile.Heartbeat, c.Profile.MaxAppend, n.NoteBehind
-	t.aside, t.entries = n.aside.now, n.seeClock
+	t.aside, t.entries, t.place = n.aside.now, n.seeClock, n.roll.newest
 	t.leads = func() bool { r := started.Load(); return r != nil && r.State() == raft.Leader }
 	if base != nil {
 		t.rebase(ledger.Position{Index: base.Index, Term: base.Term})
 	}
 	go t.listen()
 	guarded := &stableStore{stable, n.guard}
+	n.stable = guarded
+	n.roll.begin(base)
 	n.fsm = newFSM(c, n.fault, n.astray)
 	if n.raft, err = newRaft(c.raft(), n.fsm, &raftsLog{n.logs, n.fault}, guarded, n.anchors, n.tap, n.fault); err != nil {
 		return nil, err
 	}
+	n.roll.begun()
 	started.Store(n.raft)
 	n.raft.RegisterObserver(raft.NewObserver(n.observed, false, func(o *raft.Observation) bool {
 		switch o.Data.(type) {
@@ -163,14 +176,20 @@ func Open(c Config) (_ *Node, err error) {
 		}
 		return false
 	}))
+	if base != nil {
+		n.adopted = base.Index
+	}
 	if !n.tap.gate.votes() {
 		n.absence = &abstention{n: n, stable: guarded, rec: rejoin}
 		n.absence.say("it lost its votes, and has only begun to ask the others what it may have promised")
 		n.wg.Go(n.absence.run)
+	} else if n.roll.newest().guessed() {
+		n.wg.Go(n.findPlace)
 	}
 	n.wg.Go(n.propose)
 	n.wg.Go(n.watch)
 	n.wg.Go(n.keep)
+	n.wg.Go(n.reconcile)
 	return n, nil
 }
 

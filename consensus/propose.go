@@ -373,7 +373,7 @@ func (n *Node) commit(term uint64, s *sealed) (taken bool, err error) {
 	}
 	n.blocks.Add(1)
 	if n.queue.waiting() == 0 { // else the next block says it soon
-		n.tap.committed(term, ledger.Position{Index: future.Index(), Term: r.term}, n.voters())
+		n.tap.committed(term, ledger.Position{Index: future.Index(), Term: r.term}, n.roll.newest().Conf.Servers)
 	}
 	for i, it := range s.accepted {
 		o := Outcome{Index: r.applied.First + uint64(i)}

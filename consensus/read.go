@@ -41,19 +41,29 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 // confirmed, after the call, that it does. A validator that lost its memory must
 // have all of it before it votes (C18): it may have stored any of it before, and
 // this leader may still count on that. Errors as ReadIndex.
-func (n *Node) Frontier(ctx context.Context) (uint64, error) {
+//
+// adopted is the entry after which that node began, with a guess of the membership;
+// 0 if it knows it. Before the answer a membership stands in the log behind it (C22).
+// Errors also wrap ErrBusy, and ErrAdopt where this leader's log ends before it.
+func (n *Node) Frontier(ctx context.Context, adopted uint64) (uint64, error) {
+	if err := n.awaitReign(ctx); err != nil {
+		return 0, err
+	}
+	if err := n.refresh(ctx, adopted); err != nil {
+		return 0, err
+	}
 	return n.point(ctx, n.raft.LastIndex)
 }
 
-// point gives what of says while this node leads, if a majority confirms afterwards that it does.
-func (n *Node) point(ctx context.Context, of func() uint64) (uint64, error) {
+// awaitReign returns nil while this node leads and is ready to (C3).
+func (n *Node) awaitReign(ctx context.Context) error {
 	if err := n.willing(); err != nil {
-		return 0, err
+		return err
 	}
-	for n.reign.Load() == nil { // it leads, and its barrier is under way (C3)
+	for n.reign.Load() == nil { // it leads, and its barrier is under way
 		changed := n.Changed()
 		if err := n.willing(); err != nil {
-			return 0, err
+			return err
 		}
 		if n.reign.Load() != nil {
 			break
@@ -61,10 +71,18 @@ func (n *Node) point(ctx context.Context, of func() uint64) (uint64, error) {
 		select {
 		case <-changed:
 		case <-n.closing:
-			return 0, n.closedError()
+			return n.closedError()
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
+	}
+	return nil
+}
+
+// point gives what of says while this node leads, if a majority confirms afterwards that it does.
+func (n *Node) point(ctx context.Context, of func() uint64) (uint64, error) {
+	if err := n.awaitReign(ctx); err != nil {
+		return 0, err
 	}
 	index := of()
 	r := n.reads.join(n)

@@ -174,7 +174,7 @@ func TestFrontierHoldsWhatIsNotCommittedYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the frontier is beyond what may be read", func() bool {
-		frontier, err := leader.node.Frontier(context.Background())
+		frontier, err := leader.node.Frontier(context.Background(), 0)
 		return err == nil && frontier > read && frontier == leader.node.raft.LastIndex()
 	})
 	c.wires.mu.Lock()
@@ -183,7 +183,7 @@ func TestFrontierHoldsWhatIsNotCommittedYet(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if _, err := c.followers()[0].node.Frontier(context.Background()); !errors.Is(err, ErrNotLeader) {
+	if _, err := c.followers()[0].node.Frontier(context.Background(), 0); !errors.Is(err, ErrNotLeader) {
 		t.Errorf("a follower's frontier: %v, want ErrNotLeader", err)
 	}
 }

@@ -116,13 +116,13 @@ func (m *member) peerTerm(_ context.Context, id string) (uint64, error) {
 	return 0, errors.New("it is down")
 }
 
-func (m *member) leaderFrontier(ctx context.Context) (uint64, error) {
+func (m *member) leaderFrontier(ctx context.Context, adopted uint64) (uint64, error) {
 	for _, o := range m.c.members {
 		n := o.live.Load()
 		if _, err := m.c.wires.route(m.addr(), o.addr(), nil); n == nil || err != nil && o != m {
 			continue
 		}
-		if index, err := n.Frontier(ctx); err == nil {
+		if index, err := n.Frontier(ctx, adopted); err == nil {
 			return index, nil
 		}
 	}

@@ -46,8 +46,24 @@ type Status struct {
 	StalledSince time.Time
 	// Waiting is how many statements wait to be proposed.
 	Waiting int
+	// Members are those who get the order, as this node's newest membership has
+	// them, ascending by id. Config is the entry that it stands in; 0 while it is only
+	// taken from the ledger, and no leader has confirmed it (C22).
+	Members []MemberStatus
+	Config  uint64
+	// Lagging says, in a sentence each, what Raft's membership has not been for more
+	// than a moment (Profile.Patience) and the ledger's is, and what it waits for.
+	// Only a leader knows; and one that has none from a leader says that.
+	Lagging []string
 	// Peers are the other voters; what is known of them only a leader knows.
 	Peers []Peer
+}
+
+// MemberStatus is one server of Raft's membership.
+type MemberStatus struct {
+	ID, Address string
+	Voter       bool
+	Behind      uint64 // entries that it is not known to have; only a leader knows
 }
 
 // Peer is another voter as a leader sees it.
@@ -87,6 +103,11 @@ func (n *Node) Status() Status {
 	s.Diverged, s.DivergedSince = n.astray.get()
 	agrees := s.Diverged == ""
 	s.Refused, s.RefusedSince = n.aside.get()
+	s.Config, s.Lagging = n.roll.newest().Index, n.office.words()
+	s.Members = n.memberStatus(state == raft.Leader, s.Term)
+	if s.Config == 0 {
+		s.Lagging = append(s.Lagging, n.cfg.Self+" takes the membership from its ledger, and does not stand for election until a leader has confirmed it")
+	}
 
 	self := raft.ServerID(n.cfg.Self)
 	heard := n.raft.LastContact()
@@ -160,6 +181,7 @@ func (n *Node) watch() {
 		}
 		n.lookAside()
 		s := n.Status()
+		n.lookBehind(s)
 		n.known.mu.Lock()
 		was := n.known.leader
 		n.known.leader = s.Leader

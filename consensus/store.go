@@ -122,6 +122,7 @@ type logStore struct {
 	raft.LogStore
 	guard   *guard
 	lengths *lengths
+	roll    *roll
 	// cut is set while entries were deleted and none stored since. Raft then
 	// thinks that its log is longer than it is (appendEntries in v1.7.3), and
 	// would never get past a write that fails.
@@ -144,6 +145,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		for _, l := range logs {
 			s.lengths.put(l.Index, len(l.Data)+entryOverhead)
 		}
+		s.roll.stored(logs)
 	}
 	return err
 }
@@ -159,6 +161,7 @@ func (s *logStore) DeleteRange(first, last uint64) error {
 	if err == nil {
 		s.cut = true
 		s.lengths.deleted(first, last)
+		s.roll.cut(first)
 	}
 	return err
 }
@@ -185,6 +188,9 @@ func (s *logStore) GetLog(index uint64, into *raft.Log) error {
 	err := s.LogStore.GetLog(index, into)
 	if errors.Is(err, ErrCorrupt) {
 		s.guard.fault.set(err)
+	}
+	if err == nil {
+		s.roll.read(into)
 	}
 	return err
 }

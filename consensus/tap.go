@@ -3,6 +3,7 @@ package consensus
 //lint:file-ignore SA1019 Raft sets and reads its deprecated Leader and Candidate beside Addr, so an honest message has them too.
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -38,6 +39,7 @@ type tap struct {
 	fellBack  func()          // the leader says that its log begins after ours ends
 	aside     func() bool     // this node neither leads nor stands for election (C20)
 	entries   func([]*raft.Log)
+	place     func() enrolled // the newest membership in the log
 
 	gate gate
 	base atomic.Pointer[ledger.Position] // our log may begin after it; nil: it is whole
@@ -122,7 +124,11 @@ func (t *tap) listen() {
 				continue
 			}
 		case *raft.TimeoutNowRequest:
-			if err := t.mayStand(); err != nil {
+			err := t.mayStand()
+			if err == nil && t.place != nil && !t.place().votes(t.self) {
+				err = errNoVote // Raft itself does not look
+			}
+			if err != nil {
 				rpc.Respond(nil, err)
 				continue
 			}
@@ -196,11 +202,20 @@ func (t *tap) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.App
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
-// mayStand is why this node may not be elected: it abstains (C18), or stands aside
-// (C20); nil if it may.
+// What others hear of a node that does not stand for election when it is told to.
+var (
+	errNoVote = errors.New("this node has no vote")
+	errGuess  = errors.New("this node has the membership from no leader yet, and does not stand for election")
+)
+
+// mayStand is why this node may not be elected: it abstains (C18), only guesses
+// at the membership (C22), or stands aside (C20); nil if it may.
 func (t *tap) mayStand() error {
 	if !t.gate.votes() {
 		return errAbstains
+	}
+	if t.place != nil && t.place().guessed() {
+		return errGuess
 	}
 	if t.stepsAside() {
 		return errAside
@@ -299,11 +314,20 @@ func (t *tap) learnLocked(id raft.ServerID, args *raft.AppendEntriesRequest, res
 		p.heard = sent
 	}
 	if !resp.Success {
+		p.match = min(p.match, resp.LastLog) // one that lost its log says so
+		p.told = min(p.told, p.match)
 		return false
 	}
 	p.match = max(p.match, args.PrevLogEntry+uint64(len(args.Entries)))
 	p.told = max(p.told, min(args.LeaderCommitIndex, p.match))
 	return true
+}
+
+// forget is for a server that is one no more.
+func (t *tap) forget(id raft.ServerID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.peers, id)
 }
 
 // SetHeartbeatHandler gives each heartbeat a goroutine of its own: one that

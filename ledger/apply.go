@@ -48,11 +48,12 @@ type Applied struct {
 // entry that carries none. It is a function of the ledger and the entry (L2,
 // L3); what it changes is in one batch (L1), and durable when Flush is next
 // called. An entry applied before changes nothing (L5). The error wraps
-// ErrBroken, ErrCorrupt or ErrOrder, and the node must stop.
+// ErrBroken, ErrCorrupt or ErrOrder, or ErrLevel, with which nothing was written
+// and the ledger is whole; and the node must stop.
 func (l *Ledger) Apply(pos Position, raw []byte) (Applied, error) {
 	l.applying.Lock()
 	defer l.applying.Unlock()
-	if err := l.Err(); err != nil {
+	if err := l.ended(); err != nil {
 		return Applied{}, err
 	}
 	v := l.View()
@@ -62,8 +63,7 @@ func (l *Ledger) Apply(pos Position, raw []byte) (Applied, error) {
 	out, err := l.apply(v.pin, pos, raw)
 	if err := errors.Join(err, v.Close()); err != nil {
 		// A ledger that could not read its own state must not go on (L6).
-		l.store.fault.set(fmt.Errorf("applying entry %d of term %d: %w", pos.Index, pos.Term, err))
-		return Applied{}, l.Err()
+		return Applied{}, l.end(fmt.Errorf("applying entry %d of term %d: %w", pos.Index, pos.Term, err))
 	}
 	return out, nil
 }
@@ -143,7 +143,7 @@ func (l *Ledger) admit(p *pin, pos Position, raw []byte) (*change, *Applied, err
 	for i, it := range items {
 		us[i] = it.Statement
 	}
-	t := newTrial(p)
+	t := l.newTrial(p)
 	var sealed *sealing
 	t.seal = func(_ uint64, s *statement.SealState) (v state.Verdict, err error) {
 		sealed, v, err = l.applySeal(p, h, s)

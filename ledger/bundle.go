@@ -7,7 +7,6 @@ import (
 
 	"concordat/ledger/bundle"
 	"concordat/ledger/checkpoint"
-	"concordat/ledger/receipt"
 	"concordat/ledger/statement"
 )
 
@@ -61,11 +60,7 @@ func (l *Ledger) writeBundle(w io.Writer, v *View, covered *sealPin, since uint6
 	if len(s.absent) > 0 {
 		return fmt.Errorf("the hashes of %d batches, first that of statement %d, which seal %d covers: %w; another node has them", len(s.absent), s.absent[0], s.index, ErrErased)
 	}
-	e, err := v.ByIndex(s.index)
-	if err != nil {
-		return err
-	}
-	proof, err := v.Inclusion(s.index, covered.certified.Checkpoint().Size)
+	sealed, err := v.Receipt(s.index, covered.certified.Note())
 	if err != nil {
 		return err
 	}
@@ -89,7 +84,7 @@ func (l *Ledger) writeBundle(w io.Writer, v *View, covered *sealPin, since uint6
 	}
 	return bundle.Write(w, bundle.Header{
 		Since:   since,
-		Receipt: receipt.Receipt{Index: s.index, Statement: e.Raw(), Proof: proof, Note: covered.certified.Note()},
+		Receipt: sealed,
 		Summary: s.summary,
 	},
 		bundle.Shards{Read: covered.pin.recordShard, Changed: changed(records)},

@@ -68,7 +68,7 @@ func (l *Ledger) Certify(c *checkpoint.Certified) error {
 // certifiable says why the ledger cannot keep c.
 func (l *Ledger) certifiable(v *View, c *checkpoint.Certified) error {
 	cp := c.Checkpoint()
-	if cp.Origin != l.genesis.Network {
+	if _, ours := checkpoint.Lineage(l.genesis.Network, cp.Origin); !ours {
 		return fmt.Errorf("%w: the certificate is of log %q, this one is %q", ErrOtherNetwork, cp.Origin, l.genesis.Network)
 	}
 	root, err := v.RootAt(cp.Size)
@@ -87,39 +87,19 @@ func (l *Ledger) certifiable(v *View, c *checkpoint.Certified) error {
 	return err
 }
 
-// readCertified reads a note and verifies it with the validators that vouched
-// at its size.
+// readCertified reads a note and verifies it with those who certify its size, as
+// the state knows them that comes after it: whoever they are today, and in
+// the lineage that the size belongs to.
 func readCertified(st state.View, note []byte) (*checkpoint.Certified, error) {
 	n, err := checkpoint.ParseNote(note)
 	if err != nil {
 		return nil, err
 	}
-	vs, err := validatorsAt(st, n.Checkpoint.Size)
+	e, err := st.ElectorateAt(n.Checkpoint.Size)
 	if err != nil {
 		return nil, err
 	}
-	return n.Certify(vs)
-}
-
-// validatorsAt are the validators as they were at a size. What suspends one
-// later takes nothing from what it signed before.
-func validatorsAt(st state.View, size uint64) (checkpoint.Validators, error) {
-	vs, err := st.Validators()
-	if err != nil {
-		return nil, err
-	}
-	evidence, err := st.Evidence()
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range evidence {
-		for i := range vs {
-			if vs[i].ID == e.Culprit && e.Index >= size {
-				vs[i].Suspended = false
-			}
-		}
-	}
-	return vs, nil
+	return n.CertifyBy(e)
 }
 
 // Certified is the newest certified checkpoint that the ledger keeps; nil

@@ -165,7 +165,7 @@ func (r *replay) block(b Block) error {
 		}
 		us[i] = items[i].Statement
 	}
-	t := newTrialOver(r.mem, r.indexOf, r.head.Size)
+	t := newTrialOver(r.ledger.network, r.mem, r.tiles, r.indexOf, r.head.Size)
 	t.seal = func(_ uint64, said *statement.SealState) (state.Verdict, error) { return r.seal(h, said) }
 	t.wrote = func(index uint64, writes []state.Write) {
 		r.sealed.put(writes)

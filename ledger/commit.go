@@ -84,10 +84,8 @@ func (l *Ledger) commit(head Head, c *change) error {
 		return err
 	}
 	for _, h := range freed {
-		l.heldSum -= l.held[h].size
-		delete(l.held, h)
+		l.uncountHeld(h)
 	}
-	l.heldNow.Store(int64(len(l.held)))
 	if err := l.follow(c); err != nil {
 		return err
 	}

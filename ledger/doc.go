@@ -6,7 +6,7 @@
 // order, whole: never half a block, never a state without its tree. It expects
 // that the same entries come in the same order on every node, that an entry
 // which it lost in a crash is given to it again, and that the node stops when
-// an error wraps ErrBroken. It knows nothing of who orders (Raft), of networks
+// an error wraps ErrBroken, or ErrLevel. It knows nothing of who orders (Raft), of networks
 // or of HTTP.
 //
 // Invariants, cited by number in code and tests:
@@ -43,6 +43,9 @@
 //	L13  Hashes are erased only of batches that a certified seal has left out, and
 //	     none that undoes before those that it undoes. Nothing else is ever taken
 //	     out: a ledger only grows.
+//	L14  A handover in the ledger names a checkpoint of this ledger's own tree, and a
+//	     recovery this very tree, and both were signed by those whom a stranger
+//	     knows who walks there from the genesis (Steps).
 //
 // FORMAT.md has the keys and values; DESIGN.md the decisions that were hard.
 package ledger

@@ -67,11 +67,11 @@ const (
 // It stops at the first block that does not fit. Those before it are kept, and
 // Applied tells of them; the error wraps ErrGraft (ErrHeader, if the header
 // alone is the cause), or ErrDiverged, and the ledger is as good as before. What it took is durable with the next Flush.
-// Errors that wrap ErrBroken are the ledger's own, as with Apply.
+// Errors that wrap ErrBroken or ErrLevel are the ledger's own, as with Apply.
 func (l *Ledger) Graft(blocks ...GraftBlock) (Applied, error) {
 	l.applying.Lock()
 	defer l.applying.Unlock()
-	if err := l.Err(); err != nil {
+	if err := l.ended(); err != nil {
 		return Applied{}, err
 	}
 	out := Applied{First: l.Head().Size}
@@ -79,8 +79,7 @@ func (l *Ledger) Graft(blocks ...GraftBlock) (Applied, error) {
 		n := graftable(blocks)
 		misfit, err := l.graft(blocks[:n], &out)
 		if err != nil {
-			l.store.fault.set(fmt.Errorf("grafting at size %d: %w", l.Head().Size, err))
-			return out, l.Err()
+			return out, l.end(fmt.Errorf("grafting at size %d: %w", l.Head().Size, err))
 		}
 		if misfit != nil {
 			return out, misfit
@@ -109,7 +108,8 @@ func graftable(blocks []GraftBlock) int {
 }
 
 // graft grafts blocks, in as few batches as it can: a seal is of the state as
-// it is stored, so it and those before it are apart.
+// it is stored, so it and those before it are apart; and so is a recovery, which
+// is alone too.
 func (l *Ledger) graft(blocks []GraftBlock, out *Applied) (misfit, err error) {
 	v := l.View()
 	if v.err != nil {
@@ -120,7 +120,7 @@ func (l *Ledger) graft(blocks []GraftBlock, out *Applied) (misfit, err error) {
 		return nil, err
 	}
 	for len(scions) > 0 && misfit == nil {
-		n := slices.IndexFunc(scions, (*scion).isSeal)
+		n := slices.IndexFunc(scions, (*scion).isAlone)
 		switch n {
 		case -1:
 			n = len(scions)
@@ -186,8 +186,12 @@ type scion struct {
 	malformed  error
 }
 
-func (s *scion) isSeal() bool {
-	return len(s.items) == 1 && s.items[0].Statement.Statement().Body.Kind() == statement.Seal
+func (s *scion) isAlone() bool {
+	if len(s.items) != 1 {
+		return false
+	}
+	kind := s.items[0].Statement.Statement().Body.Kind()
+	return kind == statement.Seal || kind == statement.NetworkRecovery
 }
 
 // readScions parses blocks and verifies their headers with the keys that the
@@ -258,7 +262,7 @@ type graft struct {
 }
 
 func (l *Ledger) newGraft(p *pin) *graft {
-	t := newTrial(p)
+	t := l.newTrial(p)
 	t.vouched = true
 	g := &graft{ledger: l, pin: p, head: p.head, trial: t, tiles: &grownTiles{under: tiles{p}}}
 	g.first, g.over, g.attached = p.head.Size, &t.over, map[[32]byte][]byte{}
@@ -350,7 +354,8 @@ func (g *graft) statement(s *scion, i int) (misfit, err error) {
 		return unfit(s.header.Size, "statement %d is at index %d already", index, j.Index), nil
 	case j.Verdict.Name == state.SealMismatch:
 		return fmt.Errorf("%w: statement %d: %s", ErrDiverged, index, j.Verdict), nil
-	case j.Verdict.Name == state.SealMisplaced: // in a certified tree it has its place; so it is the header that names another time
+	case j.Verdict.Name == state.SealMisplaced, j.Verdict.Name == state.RecoveryMisplaced:
+		// In a certified tree it has its place; so it is the header that names another time, or others beside it.
 		return unfitHeader(s.header.Size, "statement %d: %s", index, j.Verdict), nil
 	case !j.Verdict.Accepted():
 		return unfit(s.header.Size, "statement %d: %s", index, j.Verdict), nil

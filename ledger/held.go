@@ -14,22 +14,37 @@ import (
 type holding struct {
 	place uint64 // grows with every one that is held
 	size  int    // of its record
+	by    statement.Region
 }
+
+// share is what is held of one authority's statements.
+type share struct{ statements, bytes int }
 
 // Hold keeps a statement, and what came beside it, until it is ordered or
 // dropped: the node has promised that it will not be lost. When Hold returns
 // it is on disk (L8). One that is in the ledger already needs no holding, and
-// nothing is kept (L9). The caller has judged it; Hold only keeps it. Errors
-// wrap ErrHeldFull or ErrBroken.
+// nothing is kept (L9). The caller has judged it; Hold only keeps it. What one
+// authority says has its own bound beside that of all together, so that none
+// fills the room of the others. Errors wrap ErrHeldFull or ErrBroken.
 func (l *Ledger) Hold(c Candidate) error {
 	hash := statement.Hash(sha256.Sum256(c.Raw))
-	if err := l.hold(hash, c); err != nil {
+	if err := l.hold(hash, issuerOf(c.Raw), c); err != nil {
 		return err
 	}
 	return l.store.sync()
 }
 
-func (l *Ledger) hold(hash statement.Hash, c Candidate) error {
+// issuerOf is whose statement it is; nobody's, "", where it cannot be read:
+// whoever offers what is held says what is wrong with it.
+func issuerOf(raw []byte) statement.Region {
+	u, err := statement.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Statement().Issuer
+}
+
+func (l *Ledger) hold(hash statement.Hash, by statement.Region, c Candidate) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if _, is := l.held[hash]; is {
@@ -41,13 +56,17 @@ func (l *Ledger) hold(hash statement.Hash, c Candidate) error {
 		return err
 	}
 	record := c.encode()
+	if own := l.heldBy[by]; own.statements >= l.options.HeldStatementsEach || own.bytes+len(record) > l.options.HeldBytesEach {
+		return fmt.Errorf("%w of %s: %d statements in %d bytes, at most %d in %d of one authority; try again when some are ordered",
+			ErrHeldFull, by, own.statements, own.bytes, l.options.HeldStatementsEach, l.options.HeldBytesEach)
+	}
 	if len(l.held) >= l.options.HeldStatements || l.heldSum+len(record) > l.options.HeldBytes {
 		return fmt.Errorf("%w: %d statements in %d bytes, at most %d in %d; try again when some are ordered",
 			ErrHeldFull, len(l.held), l.heldSum, l.options.HeldStatements, l.options.HeldBytes)
 	}
 	b := l.store.db.NewBatch()
 	w := batchWriter{b: b}
-	at := holding{l.heldEnd, len(record)}
+	at := holding{l.heldEnd, len(record), by}
 	w.set(heldKey(hash, at.place), record)
 	if w.err != nil {
 		return w.err
@@ -55,11 +74,51 @@ func (l *Ledger) hold(hash statement.Hash, c Candidate) error {
 	if err := l.store.commit(b); err != nil {
 		return err
 	}
+	l.heldEnd++
+	l.countHeld(hash, at)
+	return nil
+}
+
+// countHeld counts a statement among those held, while writing.
+func (l *Ledger) countHeld(hash statement.Hash, at holding) {
 	l.held[hash] = at
 	l.heldSum += at.size
-	l.heldEnd++
+	own := l.heldBy[at.by]
+	l.heldBy[at.by] = share{own.statements + 1, own.bytes + at.size}
 	l.heldNow.Store(int64(len(l.held)))
-	return nil
+}
+
+// uncountHeld takes one out of the count, while writing.
+func (l *Ledger) uncountHeld(hash statement.Hash) {
+	at, is := l.held[hash]
+	if !is {
+		return
+	}
+	delete(l.held, hash)
+	l.heldSum -= at.size
+	if own := l.heldBy[at.by]; own.statements > 1 {
+		l.heldBy[at.by] = share{own.statements - 1, own.bytes - at.size}
+	} else {
+		delete(l.heldBy, at.by)
+	}
+	l.heldNow.Store(int64(len(l.held)))
+}
+
+// loadHeld counts what an earlier run has held.
+func (l *Ledger) loadHeld(p *pin) error {
+	return p.scan([]byte{tableHeld}, []byte{tableHeld}, func(k, v []byte) (bool, error) {
+		hash, place, err := splitHeldKey(k)
+		if err != nil {
+			return false, err
+		}
+		c, err := decodeCandidate(k, v)
+		if err != nil {
+			return false, err
+		}
+		l.countHeld(hash, holding{place, len(v), issuerOf(bytes.Clone(c.Raw))})
+		l.heldEnd = place + 1 // the last one's counts: they come in the order of their places
+		return true, nil
+	})
 }
 
 // known looks a statement up in the newest view.
@@ -90,9 +149,7 @@ func (l *Ledger) Drop(hash statement.Hash) error {
 	if err := l.store.commit(b); err != nil {
 		return err
 	}
-	delete(l.held, hash)
-	l.heldSum -= at.size
-	l.heldNow.Store(int64(len(l.held)))
+	l.uncountHeld(hash)
 	return nil
 }
 
@@ -134,6 +191,17 @@ func (l *Ledger) HeldByHash(hash statement.Hash) (c Candidate, is bool, err erro
 		return false
 	})
 	return c, is, err
+}
+
+// StillHeld reports which of some statements are held, in their order.
+func (l *Ledger) StillHeld(hashes []statement.Hash) []bool {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	out := make([]bool, len(hashes))
+	for i, h := range hashes {
+		_, out[i] = l.held[h]
+	}
+	return out
 }
 
 // HeldCount is how many statements are held. It waits for nothing.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"concordat/ledger/statement"
 )
 
 func held(t *testing.T, l *Ledger) []Candidate {
@@ -84,7 +86,7 @@ func TestHeldKeepsAttachment(t *testing.T) {
 func TestHeldIsBounded(t *testing.T) {
 	n := newNetwork(t, "held.test")
 	o := small(vfs.NewMem())
-	o.HeldBytes = 4000
+	o.HeldBytes, o.HeldBytesEach = 4000, 4000
 	l := n.open(t, o)
 	defer closeLedger(t, l)
 	big := n.revoke(t, "XA", testHashes(0, 200), "lost")
@@ -109,7 +111,7 @@ func TestHeldInOrder(t *testing.T) {
 	n := newNetwork(t, "held.test")
 	disk := vfs.NewMem()
 	o := small(disk)
-	o.HeldStatements = 8
+	o.HeldStatements, o.HeldStatementsEach = 8, 8
 	l := n.open(t, o)
 	var want []string
 	for i := range 6 {
@@ -157,6 +159,51 @@ func TestHeldInOrder(t *testing.T) {
 	}
 	if err := l.Hold(n.say(t, "XA", 91, grant("XB"))); !errors.Is(err, ErrHeldFull) {
 		t.Errorf("holding a ninth of eight gave %v", err)
+	}
+	closeLedger(t, l)
+}
+
+// TestHeldOfOneAuthority: one authority fills its own room and not that of the
+// others, over a crash too, and what is let go of or ordered makes room again.
+func TestHeldOfOneAuthority(t *testing.T) {
+	n := newNetwork(t, "held.test")
+	disk := vfs.NewCrashableMem()
+	o := small(disk)
+	o.HeldStatementsEach = 2
+	l := n.open(t, o)
+	flood := []Candidate{n.say(t, "XB", 1, grant("XA")), n.revoke(t, "XB", testHashes(0, 10), "lost"), n.say(t, "XB", 3, grant("XA"))}
+	for i, c := range flood {
+		if err := l.Hold(c); (i == 2) != errors.Is(err, ErrHeldFull) || i < 2 && err != nil {
+			t.Fatalf("holding statement %d of one authority, of 2 that it may have, gave %v", i, err)
+		}
+	}
+	if err := l.Hold(flood[0]); err != nil {
+		t.Errorf("holding again what is held gave %v", err)
+	}
+	if err := l.Hold(n.say(t, "XA", 1, grant("XB"))); err != nil {
+		t.Errorf("another authority finds no room: %v", err)
+	}
+	crashed := o
+	crashed.FS = disk.CrashClone(vfs.CrashCloneCfg{})
+	l2 := n.open(t, crashed)
+	if err := l2.Hold(flood[2]); !errors.Is(err, ErrHeldFull) {
+		t.Errorf("after a crash there is room again: %v", err)
+	}
+	if err := l2.Drop(hashOf(flood[0].Raw)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l2.Hold(flood[2]); err != nil {
+		t.Errorf("after one was dropped there is no room: %v", err)
+	}
+	closeLedger(t, l2)
+
+	must(t, l, Position{1, 1}, n.seal(t, l.Head(), 1, flood[0]))
+	want := []bool{false, true, false}
+	if got := l.StillHeld([]statement.Hash{hashOf(flood[0].Raw), hashOf(flood[1].Raw), hashOf(flood[2].Raw)}); !slices.Equal(got, want) {
+		t.Errorf("after one was ordered %v are held, want %v", got, want)
+	}
+	if err := l.Hold(flood[2]); err != nil {
+		t.Errorf("after one was ordered there is no room: %v", err)
 	}
 	closeLedger(t, l)
 }

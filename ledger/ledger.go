@@ -30,9 +30,11 @@ type Ledger struct {
 	applying sync.Mutex // held by whoever makes the ledger another, from beginning to end
 	batches  *seal.Batches
 	sealed   atomic.Pointer[sealing] // the last that was computed; written while applying
+	outgrown error                   // ErrLevel, once it ended the ledger's growth; while applying
 
 	writing sync.Mutex                 // held while a batch is committed and shown
 	held    map[statement.Hash]holding // what is held
+	heldBy  map[statement.Region]share // the same by authority; none that has nothing
 	heldSum int                        // the bytes of its records
 	heldEnd uint64                     // the place of the next that is held
 	heldNow atomic.Int64               // len(held), for those who must not wait
@@ -48,8 +50,8 @@ type Ledger struct {
 // Open opens the ledger of the network that doc founds, and founds it if there
 // is none (unless Options.MustExist). What a crash left is recovered: the
 // ledger stands at some earlier position, and Head().Applied says at which
-// (L1). Errors wrap ErrOtherNetwork, ErrLocked, ErrMissing, ErrCorrupt or
-// ErrBroken where they are that.
+// (L1). Errors wrap ErrOtherNetwork, ErrLocked, ErrMissing, ErrCorrupt,
+// ErrBroken or ErrLevel where they are that.
 func Open(doc *genesis.Document, o Options) (*Ledger, error) {
 	o = o.withDefaults()
 	// Pebble makes its files readable for all; nobody else gets to them.
@@ -62,7 +64,7 @@ func Open(doc *genesis.Document, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{
 		genesis: doc, network: doc.ID(), options: o, store: s,
-		changed: make(chan struct{}), held: map[statement.Hash]holding{},
+		changed: make(chan struct{}), held: map[statement.Hash]holding{}, heldBy: map[statement.Region]share{},
 	}
 	switch err := l.load(); {
 	case err == nil:
@@ -123,23 +125,16 @@ func (l *Ledger) load() error {
 	if err := checkEdge(p); err != nil {
 		return err
 	}
+	if err := checkLevel(p); err != nil {
+		return err
+	}
 	if err := l.loadBatches(p); err != nil {
 		return err
 	}
 	if err := l.loadCertified(p); err != nil {
 		return err
 	}
-	return p.scan([]byte{tableHeld}, []byte{tableHeld}, func(k, v []byte) (bool, error) {
-		hash, place, err := splitHeldKey(k)
-		if err != nil {
-			return false, err
-		}
-		l.held[hash] = holding{place, len(v)}
-		l.heldSum += len(v)
-		l.heldNow.Store(int64(len(l.held)))
-		l.heldEnd = place + 1 // the last one's counts: they come in the order of their places
-		return true, nil
-	})
+	return l.loadHeld(p)
 }
 
 // checkEdge checks that the entries end where the head says.

@@ -65,6 +65,10 @@ type Options struct {
 	HeldBytes int
 	// HeldStatements bounds how many statements are held. Default: 100,000.
 	HeldStatements int
+	// HeldBytesEach and HeldStatementsEach bound what is held of one authority's
+	// statements. Default: a quarter of what may be held in all.
+	HeldBytesEach      int
+	HeldStatementsEach int
 	// Checker verifies signatures. Give the one that the node verifies
 	// submissions with, so that nothing is verified twice. Default: its own.
 	Checker *statement.Checker
@@ -87,6 +91,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.HeldStatements == 0 {
 		o.HeldStatements = 100_000
+	}
+	if o.HeldBytesEach == 0 {
+		o.HeldBytesEach = max(o.HeldBytes/4, 1)
+	}
+	if o.HeldStatementsEach == 0 {
+		o.HeldStatementsEach = max(o.HeldStatements/4, 1)
 	}
 	if o.Checker == nil {
 		o.Checker = statement.NewChecker(1 << 16)

@@ -203,7 +203,7 @@ func TestJudgeSeal(t *testing.T) {
 	}
 	vs := []statement.SealedValidator{}
 	for _, v := range n.validators(t) {
-		vs = append(vs, statement.SealedValidator{ID: v.ID, Cosign: v.Cosign, Node: v.Node})
+		vs = append(vs, statement.SealedValidator{ID: v.ID, Cosign: v.Cosign, Node: v.Node, Governance: v.Governance})
 	}
 	if j := alone(sealTime, n.signSeal(t, statement.SealState{Size: 1, At: sealTime, Validators: vs})); j.Verdict.Name != state.SealMisplaced {
 		t.Errorf("a seal that nobody made here: %s", j.Verdict)

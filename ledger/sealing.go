@@ -47,7 +47,7 @@ type shardWrite struct {
 func (l *Ledger) MakeSeal(at statement.Time) (statement.SealState, error) {
 	l.applying.Lock()
 	defer l.applying.Unlock()
-	if err := l.Err(); err != nil {
+	if err := l.ended(); err != nil {
 		return statement.SealState{}, err
 	}
 	v := l.View()
@@ -64,7 +64,7 @@ func (l *Ledger) makeSeal(v *View, at statement.Time) (statement.SealState, erro
 	} else if is && at < last.At {
 		return statement.SealState{}, fmt.Errorf("a seal for %s after one for %s: set this node's clock", at, last.At)
 	}
-	vs, err := v.State().Validators()
+	vs, err := v.State().SealedValidators()
 	if err != nil {
 		return statement.SealState{}, err
 	}
@@ -75,11 +75,7 @@ func (l *Ledger) makeSeal(v *View, at statement.Time) (statement.SealState, erro
 	if len(s.absent) > 0 {
 		return statement.SealState{}, fmt.Errorf("the hashes of %d batches, first that of statement %d: %w", len(s.absent), s.absent[0], ErrErased)
 	}
-	out := statement.SealState{Size: s.size, At: at, Records: s.records, Revoked: s.revoked}
-	for _, v := range vs {
-		out.Validators = append(out.Validators, statement.SealedValidator{ID: v.ID, Cosign: v.Cosign, Node: v.Node})
-	}
-	return out, nil
+	return statement.SealState{Size: s.size, At: at, Records: s.records, Revoked: s.revoked, Validators: vs}, nil
 }
 
 // sealOf computes a seal of the state that p pins, unless it has just been

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"concordat/ledger/merkle"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
@@ -48,10 +49,14 @@ func (j Judgement) Accepted() bool { return !j.Known && j.Verdict.Accepted() }
 // where statements are judged, for the proposer (Judge), for every replica
 // (Apply) and for the auditor (Check). It belongs to one goroutine.
 type trial struct {
-	stored  state.Reader // the state before the first
+	network statement.NetworkID
+	stored  state.Reader      // the state before the first
+	tree    merkle.TileReader // the tree before the first
+	size    uint64            // of the tree
 	indexOf func(statement.Hash) (uint64, bool, error)
 	over    overlay
-	next    uint64 // the index of the next that is accepted
+	next    uint64                  // the index of the next that is accepted
+	taken   []*statement.Unverified // those that were accepted
 	seen    map[statement.Hash]struct{}
 	keys    map[signer]ed25519.PublicKey
 	wrote   func(index uint64, writes []state.Write) // told of each that is accepted; may be nil
@@ -59,27 +64,28 @@ type trial struct {
 	// seal says whether a seal, which the state takes at index, names the digests
 	// of the state before it. It is asked only where the trial has taken nothing yet.
 	seal func(index uint64, s *statement.SealState) (state.Verdict, error)
-	// closed: a seal was taken, which is alone in its block.
-	closed bool
+	// closed is the refusal of all others once a statement was taken that is alone
+	// in its block: a seal or a recovery.
+	closed *state.Verdict
 	// vouched: a quorum has certified the statements, and no signature is looked at.
 	vouched bool
 }
 
-// signer is who has signed, as a statement claims, and as what: one kid may be
-// tried for either sort of kind.
+// signer is who has signed, as a statement claims, and with which of its keys:
+// one kid may be tried for kinds of several.
 type signer struct {
 	issuer statement.Region
 	kid    statement.KeyID
-	byNode bool
+	use    statement.KeyUse
 }
 
-func newTrial(p *pin) *trial {
-	return newTrialOver(&remembering{Reader: p, found: map[string][]byte{}}, p.indexOf, p.head.Size)
+func (l *Ledger) newTrial(p *pin) *trial {
+	return newTrialOver(l.network, &remembering{Reader: p, found: map[string][]byte{}}, tiles{p}, p.indexOf, p.head.Size)
 }
 
-func newTrialOver(stored state.Reader, indexOf func(statement.Hash) (uint64, bool, error), size uint64) *trial {
+func newTrialOver(network statement.NetworkID, stored state.Reader, tree merkle.TileReader, indexOf func(statement.Hash) (uint64, bool, error), size uint64) *trial {
 	return &trial{
-		stored: stored, indexOf: indexOf, over: overlay{base: stored}, next: size,
+		network: network, stored: stored, tree: tree, size: size, indexOf: indexOf, over: overlay{base: stored}, next: size,
 		seen: map[statement.Hash]struct{}{}, keys: map[signer]ed25519.PublicKey{},
 	}
 }
@@ -94,7 +100,7 @@ func (t *trial) verify(c *statement.Checker, us []*statement.Unverified) ([]*sta
 			continue
 		}
 		said := u.Statement()
-		who := signer{said.Issuer, u.KeyID(), said.Kind().ByNode()}
+		who := signer{said.Issuer, u.KeyID(), said.Kind().SignedWith()}
 		key, asked := t.keys[who]
 		if !asked {
 			var err error
@@ -114,8 +120,8 @@ func (t *trial) verify(c *statement.Checker, us []*statement.Unverified) ([]*sta
 // could not be read.
 func (t *trial) try(it item, verified *statement.Verified) (Judgement, error) {
 	u := it.Statement
-	if t.closed {
-		return Judgement{Verdict: notAlone()}, nil
+	if t.closed != nil {
+		return Judgement{Verdict: *t.closed}, nil
 	}
 	if _, again := t.seen[u.Hash()]; again {
 		return refused(RepeatedStatement, "send it once", "statement %s comes twice", u.Hash()), nil
@@ -139,18 +145,17 @@ func (t *trial) try(it item, verified *statement.Verified) (Judgement, error) {
 		if t.vouched {
 			verified = u.Vouched(key)
 		} else if verified, err = u.Verify(key); err != nil {
-			return refused(WrongSignature, "sign it with the statement key of the authority's directory", "%v", err), nil
+			return refused(WrongSignature, fmt.Sprintf("sign it with the %s key of the authority's directory", said.Kind().SignedWith()), "%v", err), nil
 		}
 	}
 	writes, v, err := t.apply(it, verified)
 	if err != nil {
 		return Judgement{}, err
 	}
-	if s, is := said.Body.(*statement.SealState); is && v.Accepted() {
-		if v, err = t.seals(s); err != nil {
+	if v.Accepted() {
+		if v, err = t.byTree(said.Body); err != nil {
 			return Judgement{}, err
 		}
-		t.closed = v.Accepted()
 	}
 	j := Judgement{Statement: verified, Verdict: v}
 	if v.Accepted() {
@@ -160,6 +165,7 @@ func (t *trial) try(it item, verified *statement.Verified) (Judgement, error) {
 			t.wrote(t.next, writes)
 		}
 		t.seen[u.Hash()] = struct{}{}
+		t.taken = append(t.taken, u)
 		t.next++
 	}
 	return j, nil
@@ -170,15 +176,6 @@ func (t *trial) apply(it item, verified *statement.Verified) ([]state.Write, sta
 		return state.ApplyErased(&t.over, t.next, verified)
 	}
 	return state.Apply(&t.over, t.next, verified, it.Attachment)
-}
-
-// seals judges a seal by the state as it was stored: one that comes after
-// others in its block is out of place, whatever it says.
-func (t *trial) seals(s *statement.SealState) (state.Verdict, error) {
-	if len(t.seen) > 0 {
-		return notAlone(), nil
-	}
-	return t.seal(t.next, s)
 }
 
 func notAlone() state.Verdict {
@@ -192,8 +189,8 @@ func refused(name, hint, format string, a ...any) Judgement {
 // Judge says, for candidates in order, what applying them on the newest head
 // would say, without writing anything: the leader's filter. Each accepted one
 // counts for those after it, each refused one does not. Seals are refused,
-// whoever made them: the leader's own is for JudgeAlone. The error is for a
-// broken store.
+// whoever made them: the leader's own is for JudgeAlone; and recoveries, unless
+// there is one alone. The error is for a broken store, or wraps ErrLevel.
 func (l *Ledger) Judge(cs []Candidate) ([]Judgement, error) {
 	v := l.View()
 	if v.err != nil {
@@ -219,7 +216,7 @@ func (l *Ledger) judge(v *View, cs []Candidate, seal func(uint64, *statement.Sea
 	}
 	out := make([]Judgement, len(cs))
 	us := parseAll(cs, out)
-	t := newTrial(v.pin)
+	t := l.newTrial(v.pin)
 	t.seal = seal
 	verified, err := t.verify(l.options.Checker, us)
 	if err != nil {
@@ -228,6 +225,10 @@ func (l *Ledger) judge(v *View, cs []Candidate, seal func(uint64, *statement.Sea
 	for i, u := range us {
 		if u == nil {
 			continue // out[i] says why
+		}
+		if said := u.Statement(); len(cs) > 1 && said.Kind() == statement.NetworkRecovery {
+			out[i].Verdict = recoveryNotAlone() // or all the others would be refused for it
+			continue
 		}
 		if out[i], err = t.try(newItem(u, cs[i].Attachment), verified[i]); err != nil {
 			return nil, v.blame(fmt.Errorf("judging: %w", err))

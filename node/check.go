@@ -41,6 +41,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 		age = since // all that was acknowledged before the question is here
 	}
 	query.Knowledge.Age = age
+	pending := n.keeper.pending.force.pending() // before the view: see there
 	view := n.ledger.View()
 	defer n.release(view)
 	if err := known(view, query.Region); err != nil {
@@ -51,12 +52,15 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 		codes[i].Unverified, codes[i].Err = healthcode.Decode(text, formats...)
 	}
 	decision, err := n.decide(codes, query, view)
+	if err == nil {
+		decision, err = n.decider.DecidePending(codes, query, view.State(), pending, decision)
+	}
 	if err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
-	return client.CheckAnswer{
-		Decision: decision, Region: string(query.Region), At: query.At, AsOf: n.asOf(view, age),
-	}, nil
+	answer := client.CheckAnswer{Decision: decision, Region: string(query.Region), At: query.At, AsOf: n.asOf(view, age)}
+	answer.AsOf.Pending = pending.Len()
+	return answer, nil
 }
 
 // decide decides on what is ordered, and where not all of it is final, on what

@@ -14,6 +14,7 @@ import (
 
 	"concordat/consensus"
 	"concordat/ledger"
+	"concordat/ledger/statement"
 	"concordat/recognition"
 )
 
@@ -31,6 +32,10 @@ type Config struct {
 	// others run, and waits for one, because an empty folder is as likely a lost
 	// disk as a new network.
 	Found bool `mapstructure:"found"`
+	// Join is the base URL of any node of a network that this authority is not a
+	// member of yet: the node waits there for its admission, and joins. Later it is
+	// asked when nobody else can be reached.
+	Join string `mapstructure:"join"`
 	// HTTP is the address of the API. Default 127.0.0.1:8460. Put a reverse
 	// proxy with TLS before it where others than this machine ask.
 	HTTP string `mapstructure:"http"`
@@ -43,9 +48,14 @@ type Config struct {
 	// PreferQUIC dials QUIC before TCP. Default false: TCP with TLS is faster
 	// where no packets are lost.
 	PreferQUIC bool `mapstructure:"prefer_quic"`
+	// RotateLeader is how long this node leads before it hands leadership to
+	// another validator: a leader that leaves statements out does so for that long
+	// at most. Default 1h.
+	RotateLeader time.Duration `mapstructure:"rotate_leader"`
 
 	Check   CheckConfig   `mapstructure:"check"`
 	Limits  LimitsConfig  `mapstructure:"limits"`
+	Order   OrderConfig   `mapstructure:"order"`
 	Storage StorageConfig `mapstructure:"storage"`
 	Vouch   VouchConfig   `mapstructure:"vouch"`
 	Witness WitnessConfig `mapstructure:"witness"`
@@ -60,6 +70,10 @@ type Config struct {
 	// Version is what /v1/status shows.
 	Version string `mapstructure:"-"`
 
+	// outlook is what is known of the network beyond the node's own ledger, from the
+	// run before in this process; door is the API's listener that it left open.
+	outlook *outlook
+	door    *door
 	// ledgerOptions lets a test put a failing disk under the ledger.
 	ledgerOptions func(*ledger.Options)
 	// orderConfig lets a test have Raft keep less of its log.
@@ -94,6 +108,21 @@ type LimitsConfig struct {
 	SubmitTimeout time.Duration `mapstructure:"submit_timeout"`
 	// Events bounds streams of events open at once. Default 256.
 	Events int `mapstructure:"events"`
+	// QuotaStatements bounds how many statements of one authority this node takes
+	// in a minute, and passes on while it leads; as many may come at once. Default
+	// 120000.
+	QuotaStatements int `mapstructure:"quota_statements"`
+	// QuotaBytes bounds the same in bytes, attachments included. Default 256 MiB.
+	QuotaBytes int64 `mapstructure:"quota_bytes"`
+}
+
+// OrderConfig is how this node watches over the order.
+type OrderConfig struct {
+	// CensorAfter is how long a statement that a node has accepted may stay
+	// unordered while its leader orders others, before that leader is shown as
+	// suspected of leaving it out. Default 30s, or three times what the profile
+	// allows for finding a leader.
+	CensorAfter time.Duration `mapstructure:"censor_after"`
 }
 
 // StorageConfig is how data is kept.
@@ -147,6 +176,7 @@ type LogConfig struct {
 func (c Config) Defaults() Config {
 	def(&c.HTTP, "127.0.0.1:8460")
 	def(&c.Profile, string(consensus.Country.Name))
+	def(&c.RotateLeader, time.Hour)
 	def(&c.Check.MaxAge, time.Hour)
 	def(&c.Check.MaxCodes, recognition.MaxCodes)
 	def(&c.Check.MaxStays, 200)
@@ -155,12 +185,15 @@ func (c Config) Defaults() Config {
 	def(&c.Limits.Held, 100_000)
 	def(&c.Limits.Connections, 4096)
 	// A new leader may be found, and a statement then still be ordered.
-	submit := 30 * time.Second
+	submit, censor := 30*time.Second, 30*time.Second
 	if p, err := consensus.ProfileByName(c.Profile); err == nil {
-		submit = max(submit, 2*p.Patience)
+		submit, censor = max(submit, 2*p.Patience), max(censor, 3*p.Patience)
 	}
 	def(&c.Limits.SubmitTimeout, submit)
 	def(&c.Limits.Events, 256)
+	def(&c.Limits.QuotaStatements, 120_000)
+	def(&c.Limits.QuotaBytes, 256<<20)
+	def(&c.Order.CensorAfter, censor)
 	def(&c.Storage.Cache, 256<<20)
 	def(&c.Storage.WriteDeadline, 8*time.Second)
 	def(&c.Storage.KeepLog, 256<<20)
@@ -193,6 +226,12 @@ func (c Config) Validate() error {
 	if _, port, err := net.SplitHostPort(c.HTTP); err != nil || !validPort(port) {
 		fault("http is %q, want host:port like 127.0.0.1:8460", c.HTTP)
 	}
+	if u, err := url.Parse(c.Join); c.Join != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		fault("join is %q, want the URL of a node's API like https://node.example:8460", c.Join)
+	}
+	if c.Join != "" && c.Found {
+		fault("join and found are both given: a network is founded, or joined")
+	}
 	if _, err := multiaddrs(c.Listen); err != nil {
 		fault("listen: %w", err)
 	}
@@ -210,6 +249,7 @@ func (c Config) Validate() error {
 		{"limits.held", c.Limits.Held, 1, 10_000_000},
 		{"limits.connections", c.Limits.Connections, 1, 1_000_000},
 		{"limits.events", c.Limits.Events, 1, 100_000},
+		{"limits.quota_statements", c.Limits.QuotaStatements, 1, 100_000_000},
 	} {
 		if n.v < n.least || n.v > n.most {
 			fault("%s is %d, want %d to %d", n.name, n.v, n.least, n.most)
@@ -219,8 +259,10 @@ func (c Config) Validate() error {
 		name           string
 		v, least, most time.Duration
 	}{
+		{"rotate_leader", c.RotateLeader, time.Second, 30 * 24 * time.Hour},
 		{"check.max_age", c.Check.MaxAge, time.Second, 365 * 24 * time.Hour},
 		{"limits.submit_timeout", c.Limits.SubmitTimeout, time.Second, 10 * time.Minute},
+		{"order.censor_after", c.Order.CensorAfter, time.Second, 24 * time.Hour},
 		{"storage.write_deadline", c.Storage.WriteDeadline, time.Second, 2 * time.Minute},
 		{"storage.erase_after", c.Storage.EraseAfter, time.Minute, 10 * 365 * 24 * time.Hour},
 		{"vouch.refresh", c.Vouch.Refresh, time.Second, time.Hour},
@@ -229,6 +271,9 @@ func (c Config) Validate() error {
 		if d.v < d.least || d.v > d.most {
 			fault("%s is %v, want %v to %v", d.name, d.v, d.least, d.most)
 		}
+	}
+	if k, least := c.Limits.QuotaBytes, int64(statement.MaxSize+statement.MaxAttachment); k < least || k > 1<<50 {
+		fault("limits.quota_bytes is %d bytes a minute, want %d, which is one largest statement, to %d", k, least, int64(1)<<50)
 	}
 	if c.Storage.Cache < 8<<20 || c.Storage.Cache > 1<<40 {
 		fault("storage.cache is %d bytes, want %d to %d", c.Storage.Cache, 8<<20, 1<<40)

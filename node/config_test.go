@@ -24,7 +24,8 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigFaults(t *testing.T) {
 	c := Config{HTTP: "nowhere", Profile: "moon", Listen: []string{"127.0.0.1:80"}}.Defaults()
 	c.Check = CheckConfig{MaxAge: 500 * time.Millisecond, MaxCodes: 17, MaxStays: 257, Concurrent: -1}
-	c.Limits = LimitsConfig{Submissions: -1, Held: -1, Connections: -1, SubmitTimeout: time.Hour, Events: -1}
+	c.Limits = LimitsConfig{Submissions: -1, Held: -1, Connections: -1, SubmitTimeout: time.Hour, Events: -1, QuotaStatements: -1, QuotaBytes: 1}
+	c.Order.CensorAfter = time.Millisecond
 	c.Storage = StorageConfig{Cache: 1, WriteDeadline: time.Millisecond}
 	c.Log = LogConfig{Level: "loud", Format: "xml"}
 	err := c.Validate()
@@ -34,6 +35,7 @@ func TestConfigFaults(t *testing.T) {
 	for _, want := range []string{
 		"dir is missing", "http is \"nowhere\"", "moon", "127.0.0.1:80", "check.max_age is 500ms, want 1s", "check.max_codes is 17, want 1 to 16", "check.max_stays is 257, want 1 to 256",
 		"check.concurrent", "limits.submissions", "limits.held", "limits.connections", "limits.submit_timeout is 1h0m0s", "limits.events",
+		"limits.quota_statements is -1", "limits.quota_bytes is 1", "order.censor_after is 1ms",
 		"storage.cache", "storage.write_deadline is 1ms", "log.level", "log.format",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -7,7 +7,10 @@
 // acknowledged as accepted is on this node's disk and is offered until it is
 // ordered or refused; that a check never writes, never leaves the node, says
 // what it knows and how old that is by the co-signatures of a quorum, denies on
-// what is ordered and allows on what is final; that a node which finds reason to
+// what is ordered, and on what it holds that is urgent, and allows on what is
+// final; that a leader which leaves out what another node has accepted is shown
+// by its name, on no word but this node's own; that one authority's flood keeps
+// no other from being heard; that a node which finds reason to
 // doubt its ledger vouches for nothing, and says why; that one which is behind,
 // new or wiped fetches what it lacks by itself, and answers from what it has
 // meanwhile; and that a node whose storage fails stops rather than guess.

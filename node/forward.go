@@ -197,7 +197,7 @@ func (n *Node) serveSubmit(ctx context.Context, _ p2p.Member, request []byte) ([
 	if err != nil {
 		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: err.Error()}
 	}
-	outcomes, err := n.order.Submit(ctx, cands)
+	outcomes, err := n.submitWithinQuotas(ctx, cands)
 	if err != nil {
 		return nil, remoteError(err)
 	}
@@ -214,8 +214,12 @@ func (n *Node) serveReadIndex(ctx context.Context, _ p2p.Member, _ []byte) ([]by
 }
 
 // serveFrontier tells a validator that lost its votes how far the leader's log goes.
-func (n *Node) serveFrontier(ctx context.Context, _ p2p.Member, _ []byte) ([]byte, error) {
-	index, err := n.order.Frontier(ctx)
+func (n *Node) serveFrontier(ctx context.Context, _ p2p.Member, request []byte) ([]byte, error) {
+	var adopted uint64
+	if err := forwardMode.Unmarshal(request, &adopted); err != nil {
+		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: "want the entry that was adopted"}
+	}
+	index, err := n.order.Frontier(ctx, adopted)
 	if err != nil {
 		return nil, remoteError(err)
 	}
@@ -248,8 +252,12 @@ func (n *Node) peerTerm(ctx context.Context, id string) (term uint64, err error)
 }
 
 // frontier asks the leader of this moment how far its log goes.
-func (n *Node) frontier(ctx context.Context) (uint64, error) {
-	return n.askLeader(ctx, n.order.Frontier, frontierProtocol)
+func (n *Node) frontier(ctx context.Context, adopted uint64) (uint64, error) {
+	request, err := cbor.Marshal(adopted)
+	if err != nil {
+		return 0, err
+	}
+	return n.askLeader(ctx, func(ctx context.Context) (uint64, error) { return n.order.Frontier(ctx, adopted) }, frontierProtocol, request)
 }
 
 // remoteError says to a follower what it can make of an error: whether to ask again, and whom.
@@ -297,11 +305,11 @@ func (n *Node) caughtUp(ctx context.Context) error {
 
 // readIndex asks the leader of this moment how far a reader must have applied.
 func (n *Node) readIndex(ctx context.Context) (uint64, error) {
-	return n.askLeader(ctx, n.order.ReadIndex, readIndexProtocol)
+	return n.askLeader(ctx, n.order.ReadIndex, readIndexProtocol, nil)
 }
 
 // askLeader asks this node where it leads, else the leader, for a place in the order.
-func (n *Node) askLeader(ctx context.Context, here func(context.Context) (uint64, error), protocol string) (uint64, error) {
+func (n *Node) askLeader(ctx context.Context, here func(context.Context) (uint64, error), protocol string, request []byte) (uint64, error) {
 	index, err := here(ctx)
 	if !errors.Is(err, consensus.ErrNotLeader) {
 		return index, err
@@ -310,7 +318,7 @@ func (n *Node) askLeader(ctx context.Context, here func(context.Context) (uint64
 	if leader == "" || leader == n.self() {
 		return 0, err
 	}
-	answer, err := n.callLeader(ctx, leader, protocol, nil)
+	answer, err := n.callLeader(ctx, leader, protocol, request)
 	if err != nil {
 		return 0, err
 	}

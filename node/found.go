@@ -131,5 +131,5 @@ func (n *Node) maxTerm() uint64 {
 	if err != nil {
 		return p2p.MaxTerm // not so: Raft runs only where it can be read
 	}
-	return p2p.PlausibleTerm(founded, time.Now())
+	return p2p.PlausibleTerm(founded, wall())
 }

@@ -16,7 +16,6 @@ import (
 	"concordat/consensus/catchup"
 	"concordat/ledger"
 	"concordat/ledger/block"
-	"concordat/ledger/genesis"
 	"concordat/p2p"
 )
 
@@ -27,6 +26,10 @@ const clockSlack = 2 * time.Minute
 // start opens Raft, or begins to catch up where this node lacks what Raft needs.
 // From then on one goroutine does either until the node stops.
 func (o *ordering) start() error {
+	if !o.n.me.active() {
+		o.stayAway(errOutsider.Error())
+		return nil
+	}
 	var g *gap
 	if o.founds() {
 		g = &gap{why: "it is to found a network, or to join the one that the others founded", found: true}
@@ -220,7 +223,7 @@ func asked(peers []catchup.Peer) (n int) {
 
 func (o *ordering) catchupConfig() catchup.Config {
 	return catchup.Config{
-		Ledger: o.n.ledger, Net: peers{o.n.host}, Origin: o.n.doc.Network, Logger: o.n.log,
+		Ledger: o.n.ledger, Net: peers{o.n.host}, Doc: o.n.doc, Logger: o.n.log,
 		SawBlock: func(p block.HeaderProof) { o.n.certifier.SawBlock(p) },
 	}
 }
@@ -280,7 +283,7 @@ func (n *Node) plausible(data []byte) error {
 	if err != nil {
 		return nil // what no clock makes right the ledger refuses, at every node alike
 	}
-	if ahead := time.Until(time.UnixMilli(h.Time)); ahead > clockSlack {
+	if ahead := time.UnixMilli(h.Time).Sub(wall()); ahead > clockSlack {
 		n.sawBlock(data) // if it stays refused, its proposer may sign another in its place
 		err := fmt.Errorf("its time is %s ahead of this node's clock, at most %s; is a clock wrong?", ahead.Round(time.Second), clockSlack)
 		n.order.refuses(err)
@@ -293,28 +296,56 @@ func (n *Node) plausible(data []byte) error {
 // settings are Raft's, but for the transport.
 func (o *ordering) settings() (consensus.Config, error) {
 	n := o.n
-	var voters []consensus.Server
-	for _, a := range n.doc.Authorities {
-		if a.Role != genesis.Validator {
-			continue
-		}
-		id, err := p2p.PeerID(a.Keys.Node.Public())
-		if err != nil {
-			return consensus.Config{}, fmt.Errorf("node key of %s: %w", a.ID, err)
-		}
-		voters = append(voters, consensus.Server{ID: string(a.ID), Address: id.String()})
+	voters, err := n.founders()
+	if err != nil {
+		return consensus.Config{}, err
+	}
+	fresh, err := n.fresh()
+	if err != nil {
+		return consensus.Config{}, err
 	}
 	c := consensus.Config{
-		Self: n.self(), Network: n.network, Dir: n.raftDir(), Profile: o.profile,
-		Key: n.nodeKey, Ledger: n.ledger, Servers: voters, Found: n.cfg.Found,
+		Fresh: fresh, Self: n.self(), Network: n.network, Dir: n.raftDir(), Profile: o.profile,
+		Key: n.nodeKey, Ledger: n.ledger, Servers: voters, Members: n.roster.membership, RotateLeader: n.cfg.RotateLeader, Found: n.cfg.Found,
 		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
 		Certified: n.certifiedAt, KeepLogBytes: n.cfg.Storage.KeepLog, Seal: n.seal,
-		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, MaxTerm: n.maxTerm, Diverged: n.diverged, Refused: n.sawBlock,
+		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, MaxTerm: n.maxTerm, Diverged: n.diverged, Refused: n.sawBlock, Now: wall,
 	}
 	if n.cfg.orderConfig != nil {
 		n.cfg.orderConfig(&c)
 	}
 	return c, nil
+}
+
+// fresh reports that, by the ledger, this authority has never been a validator: its
+// node cannot have voted, whatever was lost.
+func (n *Node) fresh() (bool, error) {
+	view := n.ledger.View()
+	defer n.release(view)
+	all, err := view.State().Electorates()
+	if err != nil {
+		return false, err
+	}
+	for _, e := range all {
+		for _, set := range e.Sets {
+			if _, was := set.Find(n.me.ID); was {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// founders are the voters with which the network began.
+func (n *Node) founders() (out []consensus.Server, err error) {
+	for _, a := range n.doc.Validators() {
+		id, err := p2p.PeerID(a.Keys.Node.Public())
+		if err != nil {
+			return nil, fmt.Errorf("node key of %s: %w", a.ID, err)
+		}
+		out = append(out, consensus.Server{ID: string(a.ID), Address: id.String()})
+	}
+	return out, nil
 }
 
 // certifiedAt is the entry that brought the last block under the newest certified checkpoint.

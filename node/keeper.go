@@ -23,6 +23,8 @@ const keeperPause = 500 * time.Millisecond
 // outlives a crash.
 type keeper struct {
 	n       *Node
+	pending *pending // what waits here and elsewhere
+	quotas  *quotas  // of what authorities say through this node
 	wake    chan struct{}
 	refused refusals
 	ctx     context.Context // ends with close
@@ -33,10 +35,23 @@ type keeper struct {
 // newKeeper makes a keeper that may be nudged; it offers nothing before start.
 func newKeeper(n *Node) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &keeper{n: n, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
+	return &keeper{
+		n: n, pending: newPending(n), quotas: newQuotas(n.cfg.Limits.QuotaStatements, n.cfg.Limits.QuotaBytes),
+		wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
+	}
 }
 
-func (k *keeper) start() { k.wg.Go(func() { k.run(k.ctx) }) }
+// start begins to offer what an earlier run of the node accepted, and puts into
+// force what of it is urgent. When it returns, checks take that into account.
+func (k *keeper) start() {
+	if err := k.pending.recall(); err != nil {
+		k.n.log.Error("held statements cannot be read", "err", err) // a store that fails is seen by who watches it
+	}
+	k.n.host.Handle(pendingProtocol, maxPending, k.pending.servePush)
+	k.n.host.Handle(fetchProtocol, maxFetched*40+64, k.pending.serveFetch)
+	k.wg.Go(func() { k.run(k.ctx) })
+	k.wg.Go(func() { k.pending.run(k.ctx) })
+}
 
 func (k *keeper) close() {
 	k.cancel()
@@ -77,10 +92,16 @@ func (k *keeper) run(ctx context.Context) {
 func (k *keeper) offer(ctx context.Context, batch []ledger.Candidate) (settled bool) {
 	settled = true
 	ordered := uint64(0) // beyond the last that was
-	for i, r := range k.n.courier.deliver(ctx, batch) {
+	done := k.pending.log.offers(batch)
+	results := k.n.courier.deliver(ctx, batch)
+	done()
+	for i, r := range results {
 		switch {
 		case r.err != nil:
 			k.n.log.Debug("held statement waits", "err", r.err)
+			settled = false
+		case r.outcome.Verdict.Name == client.QuotaExceeded:
+			k.n.log.Debug("held statement waits", "refusal", r.outcome.Verdict.String())
 			settled = false
 		case r.outcome.Verdict.Accepted():
 			ordered = max(ordered, r.outcome.Index+1)
@@ -126,6 +147,7 @@ func (k *keeper) letGo(cand ledger.Candidate, r orderResult) bool {
 		return false
 	}
 	k.n.accused.drop(u.Hash())
+	k.pending.refused(u.Hash())
 	return true
 }
 

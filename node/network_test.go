@@ -210,9 +210,11 @@ func TestQuorumLoss(t *testing.T) {
 		t.Errorf("without a quorum: %s, age %s", c.Decision.Decision, c.AsOf.Age)
 	}
 
-	// A submission is answered in bounded time, and told to come again.
+	// A submission that allows something is answered in bounded time, and told to
+	// come again; of one that denies see TestCutOff.
+	later := n.Sign(t, "XB", 1, &statement.Grant{Terms: statement.Terms{Region: "XD"}})
 	began := time.Now()
-	refusal, err := http.Post(n.URL("XB")+"/v1/statements", "application/cose", strings.NewReader(string(n.Sign(t, "XB", 1, risk("XB-LATER")).Raw())))
+	refusal, err := http.Post(n.URL("XB")+"/v1/statements", "application/cose", strings.NewReader(string(later.Raw())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +227,7 @@ func TestQuorumLoss(t *testing.T) {
 	}
 	var f *client.Failure
 	again := time.Now()
-	if _, err := n.Client("XB").Submit(t.Context(), n.Sign(t, "XB", 1, risk("XB-LATER")).Raw(), nil, client.Final); !errors.As(err, &f) || f.Name != client.NoQuorum || f.Hint == "" {
+	if _, err := n.Client("XB").Submit(t.Context(), later.Raw(), nil, client.Final); !errors.As(err, &f) || f.Name != client.NoQuorum || f.Hint == "" {
 		t.Errorf("another is answered %v", err)
 	}
 	if took := time.Since(again); took > 3*time.Second {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"concordat/client"
+	"concordat/client/authority"
 	"concordat/consensus"
 	"concordat/consensus/certify"
 	"concordat/ledger"
@@ -42,25 +44,31 @@ type Node struct {
 	log       *slog.Logger
 	doc       *genesis.Document
 	network   statement.NetworkID
-	me        genesis.Authority
+	me        self
+	dir       *authority.Directory
 	nodeKey   ed25519.PrivateKey
 	cosignKey ed25519.PrivateKey
+	former    []certify.Keys // of this authority, that a handover is still to be made with
 	started   time.Time
 
 	ledger    *ledger.Ledger
+	roster    *roster
 	host      *p2p.Host
 	certifier *certify.Certifier
 	order     *ordering
 	courier   *courier
 	keeper    *keeper
 	accused   accused
+	expiry    expiry
 	feeder    *witness.Feeder
 	witness   *witness.Witness
 	decider   *recognition.Decider
 	checker   *statement.Checker
+	operator  operatorToken
+	probes    *rate.Limiter // of nodes that are no members yet
 
 	server   *http.Server
-	listener net.Listener
+	listener *door
 	requests sync.WaitGroup // HTTP requests under way
 	stopping atomic.Bool
 	stop     context.Context // ends when Close begins
@@ -70,7 +78,10 @@ type Node struct {
 	closeErr  error
 	broken    atomic.Pointer[error] // the first fault that the node cannot live with
 	failed    chan error            // of one element: the same, for the owner
-	wg        sync.WaitGroup
+	// superseded says that the network says something else of this node's authority
+	// than when it started: of one element, for Run.
+	superseded chan *changed
+	wg         sync.WaitGroup
 }
 
 // Start starts a node. What it opened before a fault it closes again.
@@ -80,8 +91,8 @@ func Start(cfg Config) (_ *Node, err error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, started: time.Now().UTC(), failed: make(chan error, 1),
-		decider: recognition.NewDecider(4096), checker: statement.NewChecker(1 << 16),
+		cfg: cfg, log: cfg.Logger, started: time.Now().UTC(), failed: make(chan error, 1), superseded: make(chan *changed, 1),
+		decider: recognition.NewDecider(4096), checker: statement.NewChecker(1 << 16), probes: newProbes(),
 	}
 	n.stop, n.stopNow = context.WithCancel(context.Background())
 	defer func() {
@@ -92,7 +103,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	if err := n.readGenesis(); err != nil {
 		return nil, err
 	}
-	if err := n.openKeys(); err != nil {
+	if err := n.belongs(); err != nil {
 		return nil, err
 	}
 	profile, err := consensus.ProfileByName(cfg.Profile)
@@ -104,7 +115,7 @@ func Start(cfg Config) (_ *Node, err error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	o := ledger.Options{
-		Dir: filepath.Join(data, "ledger"), Logger: n.log, CacheBytes: cfg.Storage.Cache, Checker: n.checker, HeldStatements: cfg.Limits.Held,
+		Dir: n.ledgerDir(), Logger: n.log, CacheBytes: cfg.Storage.Cache, Checker: n.checker, HeldStatements: cfg.Limits.Held,
 	}
 	if cfg.ledgerOptions != nil {
 		cfg.ledgerOptions(&o)
@@ -112,9 +123,20 @@ func Start(cfg Config) (_ *Node, err error) {
 	if n.ledger, err = ledger.Open(n.doc, o); err != nil {
 		return nil, err
 	}
+	if err := n.recognise(); err != nil {
+		return nil, err
+	}
+	if n.roster, err = newRoster(n); err != nil {
+		return nil, err
+	}
 	// The API's address is taken before anything is said to the others: a port
 	// in use is a mistake of the operator, to be told at once.
-	if n.listener, err = listenTCP(cfg.HTTP, "http"); err != nil {
+	if n.listener = cfg.door; n.listener == nil {
+		if n.listener, err = listenTCP(cfg.HTTP, "http"); err != nil {
+			return nil, err
+		}
+	}
+	if n.operator, err = openOperatorToken(cfg.Dir); err != nil {
 		return nil, err
 	}
 	if err := n.openHost(n.nodeKey); err != nil {
@@ -139,9 +161,13 @@ func Start(cfg Config) (_ *Node, err error) {
 	n.host.Handle(submitProtocol, maxForwarded, n.serveSubmit)
 	n.host.Handle(readIndexProtocol, 64, n.serveReadIndex)
 	n.host.Handle(frontierProtocol, 64, n.serveFrontier)
+	n.host.Handle(aboutProtocol, 64, n.serveAbout)
 	n.keeper.start()
 	n.serveHTTP()
 	n.wg.Go(n.watch)
+	n.wg.Go(func() { n.roster.run(n.stop) })
+	n.wg.Go(func() { n.lookOut(n.stop) })
+	n.wg.Go(func() { n.handOver(n.stop) })
 	n.wg.Go(n.erase)
 	n.log.Info("node started", "network", n.doc.Network, "id", n.network.String()[:16], "region", n.me.ID, "http", n.HTTPAddress(), "peer", n.host.ID(), "size", n.ledger.Head().Size)
 	return n, nil

@@ -12,7 +12,6 @@ import (
 
 	"github.com/multiformats/go-multiaddr"
 
-	"concordat/client/authority"
 	"concordat/ledger/genesis"
 	"concordat/p2p"
 )
@@ -38,37 +37,6 @@ func (n *Node) readGenesis() error {
 	return nil
 }
 
-// openKeys opens the two keys that a node needs, each once: opening an encrypted
-// one takes a second or so, and its passphrase.
-func (n *Node) openKeys() error {
-	dir, err := authority.Open(n.cfg.Dir, n.cfg.Passphrase)
-	if err != nil {
-		return err
-	}
-	id := dir.ID()
-	me, ok := n.doc.Authority(id)
-	if !ok {
-		return fmt.Errorf("%w: %s is not in the genesis of %q (%s); is this the right --dir, and the right --genesis?", ErrNotInNetwork, id, n.doc.Network, n.network)
-	}
-	n.me = me
-	key, err := dir.Key(authority.Node)
-	if err != nil {
-		return err
-	}
-	if !key.Public().Equal(me.Keys.Node.Public()) {
-		return fmt.Errorf("%w: the node key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
-	}
-	cosign, err := dir.Key(authority.Cosign)
-	if err != nil {
-		return err
-	}
-	if !cosign.Public().Equal(me.Keys.Cosign.Public()) {
-		return fmt.Errorf("%w: the co-signing key in %s is not the one that the genesis gives for %s", ErrNotInNetwork, n.cfg.Dir, id)
-	}
-	n.nodeKey, n.cosignKey = key.Ed25519(), cosign.Ed25519()
-	return nil
-}
-
 func (n *Node) openHost(key ed25519.PrivateKey) error {
 	listen := n.cfg.Listen
 	if len(listen) == 0 {
@@ -81,9 +49,16 @@ func (n *Node) openHost(key ed25519.PrivateKey) error {
 	if err := checkFree(addrs); err != nil {
 		return err
 	}
-	members, err := members(n.doc)
+	members, err := n.roster.members()
 	if err != nil {
 		return err
+	}
+	if !n.me.active() {
+		// Nobody speaks with this node, and it speaks with nobody; it listens, so that
+		// others can see before they vote that it is there.
+		if members, err = n.alone(); err != nil {
+			return err
+		}
 	}
 	n.host, err = p2p.New(p2p.Config{
 		Key: key, Network: n.network, Listen: addrs, Members: members, Logger: n.log, PreferQUIC: n.cfg.PreferQUIC,
@@ -97,21 +72,17 @@ func (n *Node) openHost(key ed25519.PrivateKey) error {
 	return err
 }
 
-// members are the nodes of the genesis as libp2p knows them.
-func members(doc *genesis.Document) ([]p2p.Member, error) {
-	var out []p2p.Member
-	for _, a := range doc.Authorities {
-		id, err := p2p.PeerID(a.Keys.Node.Public())
-		if err != nil {
-			return nil, fmt.Errorf("node key of %s: %w", a.ID, err)
-		}
-		addrs, err := multiaddrs(a.Addresses)
-		if err != nil {
-			return nil, fmt.Errorf("addresses of %s: %w", a.ID, err)
-		}
-		out = append(out, p2p.Member{Authority: string(a.ID), Peer: id, Addrs: addrs, Voter: a.Role == genesis.Validator})
+// alone is a network of this node only.
+func (n *Node) alone() ([]p2p.Member, error) {
+	id, err := p2p.PeerID(n.me.Node)
+	if err != nil {
+		return nil, fmt.Errorf("node key of %s: %w", n.me.ID, err)
 	}
-	return out, nil
+	addrs, err := multiaddrs(n.me.Addresses)
+	if err != nil {
+		return nil, fmt.Errorf("addresses of %s: %w", n.me.ID, err)
+	}
+	return []p2p.Member{{Authority: n.self(), Peer: id, Addrs: addrs}}, nil
 }
 
 func multiaddrs(in []string) ([]multiaddr.Multiaddr, error) {
@@ -126,12 +97,12 @@ func multiaddrs(in []string) ([]multiaddr.Multiaddr, error) {
 }
 
 // listenTCP listens, and says which address is taken where one is.
-func listenTCP(addr, setting string) (net.Listener, error) {
+func listenTCP(addr, setting string) (*door, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, listenFailure(addr, setting, err)
 	}
-	return l, nil
+	return newDoor(l.(*net.TCPListener)), nil
 }
 
 // checkFree looks whether every address can be listened on. libp2p would start

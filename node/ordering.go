@@ -149,9 +149,9 @@ func (o *ordering) ReadIndex(ctx context.Context) (uint64, error) {
 }
 
 // Frontier is consensus.Node's.
-func (o *ordering) Frontier(ctx context.Context) (uint64, error) {
+func (o *ordering) Frontier(ctx context.Context, adopted uint64) (uint64, error) {
 	if c := o.current.Load(); c != nil {
-		return c.Frontier(ctx)
+		return c.Frontier(ctx, adopted)
 	}
 	return 0, fmt.Errorf("%w: %w", consensus.ErrNoQuorum, errCatchingUp)
 }
@@ -220,6 +220,9 @@ func (o *ordering) catchingUp() error {
 	a := o.away.Load()
 	if a == nil {
 		return nil
+	}
+	if p := o.n.outsider(); p != nil {
+		return client.Fail(p.Name, "%s", p.Message)
 	}
 	p := a.progress.Load()
 	f := client.Fail(client.CatchingUp, "this node catches up with the others: %s; %s: it has %d statements of %d", a.why, p.Phase, p.Size, max(p.Target, p.Size))

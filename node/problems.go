@@ -7,6 +7,7 @@ import (
 
 	"concordat/client"
 	"concordat/consensus"
+	"concordat/ledger/state"
 )
 
 // problems lists what is wrong at this node, for its operator: the worst first.
@@ -18,6 +19,12 @@ func (n *Node) problems() []client.Problem {
 	}
 	if err := n.Healthy(); err != nil && !n.stopping.Load() {
 		add("broken", true, "the node's log says which disk or file failed; mend it and start the node again, or let it catch up from the others with an empty data directory", "this node has failed: %v", err)
+	}
+	if p := n.outsider(); p != nil {
+		return append(out, *p)
+	}
+	if p := n.suspendedSelf(); p != nil {
+		out = append(out, *p)
 	}
 	if a := n.order.away.Load(); a != nil {
 		p := a.progress.Load()
@@ -104,11 +111,12 @@ func (n *Node) allProblems() []client.Problem {
 	if out == nil {
 		out = []client.Problem{}
 	}
+	out = append(out, n.pendingProblems()...)
 	c := n.certifier.Status()
 	add := func(name string, vouch bool, hint, format string, a ...any) {
 		out = append(out, client.Problem{Name: name, Message: fmt.Sprintf(format, a...), Hint: hint, Vouch: vouch})
 	}
-	if !c.Vouching && !anyVouch(out) {
+	if n.me.Role == state.Validator && !c.Vouching && !anyVouch(out) {
 		add("not-vouching", true, "see the message; what was signed is in the file signer beside the keys, which must never be an older copy", "this node does not co-sign: %s", strings.Join(c.Why, "; "))
 	}
 	if !c.NotFinalSince.IsZero() && time.Since(c.NotFinalSince) > notFinalAfter {

@@ -8,7 +8,6 @@ import (
 	"concordat/client"
 	"concordat/ledger"
 	"concordat/ledger/checkpoint"
-	"concordat/ledger/receipt"
 )
 
 // FinalSize is how many statements are final: under a certified checkpoint.
@@ -40,24 +39,23 @@ func (n *Node) witnessed(c *checkpoint.Certified) []byte {
 
 // Receipt proves a final statement to a stranger who has the genesis.
 func (n *Node) Receipt(index uint64, cose bool) ([]byte, error) {
+	c := n.certifier.Final() // before the view, which then has all that it covers
 	view := n.ledger.View()
 	defer n.release(view)
-	entry, err := view.ByIndex(index)
+	_, err := view.ByIndex(index)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, client.Fail(client.NotFound, "%v", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c := n.certifier.Final()
 	if c == nil || c.Checkpoint().Size <= index {
 		return nil, client.Fail(client.NotFinal, "statement %d is ordered and not final: %s", index, n.notFinal())
 	}
-	proof, err := view.Inclusion(index, c.Checkpoint().Size)
+	r, err := view.Receipt(index, n.witnessed(c))
 	if err != nil {
 		return nil, err
 	}
-	r := receipt.Receipt{Index: index, Statement: entry.Raw(), Proof: proof, Note: n.witnessed(c)}
 	if cose {
 		return r.COSE(n.nodeKey)
 	}

@@ -24,11 +24,18 @@ func (n *Node) seal(base ledger.Head, at time.Time) (*ledger.Candidate, error) {
 	if sealed {
 		since = last.At.Time()
 	}
+	handover, err := n.handsOver(view)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case base.Size == 0: // the genesis says what there is
 		return nil, nil
 	case sealed && base.Size == last.Index+1: // nothing was said since
 		return nil, nil
+	case handover: // those who take over are listed in a seal
+	case n.roster.newest.Load() > last.Index+1 && at.Sub(since) >= memberSeal:
+		// Who joins, or was away, learns of the members from a bundle.
 	case at.Sub(since) < n.cfg.Vouch.Seal:
 		return nil, nil
 	}
@@ -52,6 +59,9 @@ func (n *Node) seal(base ledger.Head, at time.Time) (*ledger.Candidate, error) {
 	n.log.Debug("sealed the state", "size", base.Size, "took", time.Since(began))
 	return &ledger.Candidate{Raw: v.Raw()}, nil
 }
+
+// memberSeal is how soon after a seal there is another because the members have changed.
+const memberSeal = time.Second
 
 // errClockAhead: a seal of that time would leave out revocations that still count.
 var errClockAhead = errors.New("no seal is made ahead of the quorum's clocks")

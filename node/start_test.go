@@ -149,7 +149,9 @@ func TestStartWithNothing(t *testing.T) {
 		if err := n.Client("XA").Ready(t.Context()); !errors.As(err, &f) || f.Name != client.CatchingUp || !strings.Contains(f.Message, says) {
 			t.Errorf("ready: %v", err)
 		}
-		if _, err := n.Client("XA").Submit(t.Context(), n.Sign(t, "XA", 1, risk("XA-NOTHING")).Raw(), nil, client.Ordered); !errors.As(err, &f) || f.Name != client.CatchingUp {
+		note := risk("XA-NOTHING")
+		note.Refuse = false // one that refuses is urgent, and would be held
+		if _, err := n.Client("XA").Submit(t.Context(), n.Sign(t, "XA", 1, note).Raw(), nil, client.Ordered); !errors.As(err, &f) || f.Name != client.CatchingUp {
 			t.Errorf("a submission: %v", err)
 		}
 		if st := n.Node("XA").Status(); st.Vouching || len(st.Problems) == 0 || st.Size != 0 {

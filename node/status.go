@@ -15,11 +15,11 @@ func (n *Node) Status() client.Status {
 	c := n.order.Status()
 	head := n.ledger.Head()
 	s := client.Status{
-		Network: n.network.String(), NetworkName: n.doc.Network, Region: n.self(), Role: string(n.me.Role),
+		Network: n.network.String(), NetworkName: n.doc.Network, Region: n.self(), Role: string(n.me.Role), Standing: string(n.me.Standing), Lineage: n.lineage(),
 		RaftRole: c.Role, Leader: c.Leader, Term: c.Term,
 		Size: head.Size, Root: hexRoot(head.Root), Final: n.final(),
-		Log:    client.LogInfo{Origin: n.doc.Network, VKey: checkpoint.LogVKey(n.doc.Network, n.me.Keys.Node.Public())},
-		MaxAge: n.cfg.Check.MaxAge.String(), Quorum: c.Quorum, Held: n.ledger.HeldCount(), Peers: n.Peers(),
+		Log:    client.LogInfo{Origin: n.origin(), VKey: checkpoint.LogVKey(n.origin(), n.me.Node)},
+		MaxAge: n.cfg.Check.MaxAge.String(), Quorum: c.Quorum, Held: n.ledger.HeldCount(), Pending: n.pendingStatus(), Limits: n.quotaStatus(), Peers: n.Peers(),
 		Vouching: n.certifier.Status().Vouching, Problems: n.allProblems(), CatchingUp: n.order.progress(),
 		Version: n.cfg.Version, Started: n.started.Format(time.RFC3339),
 	}
@@ -34,6 +34,10 @@ func (n *Node) Status() client.Status {
 	if s.Evidence, err = n.Evidence(view); err != nil {
 		n.log.Warn("evidence cannot be read", "err", err)
 		s.Evidence = []client.Culprit{}
+	}
+	if s.Expiring, err = n.expiring(view); err != nil {
+		n.log.Warn("what ends soon cannot be read", "err", err)
+		s.Expiring = []client.Expiring{}
 	}
 	for i := range s.Evidence {
 		s.Evidence[i].Proof = nil // /v1/evidence has it
@@ -153,3 +157,18 @@ func (n *Node) release(v *ledger.View) {
 		n.log.Warn("view not closed", "err", err)
 	}
 }
+
+// lineage is how often, plus one, the network was recovered from the loss of a
+// majority of its disks.
+func (n *Node) lineage() uint64 {
+	view := n.ledger.View()
+	defer n.release(view)
+	network, err := view.State().Network()
+	if err != nil {
+		n.log.Warn("the network's lineage cannot be read", "err", err)
+	}
+	return max(network.Lineage, 1)
+}
+
+// origin is the log's name in the checkpoints that are made now.
+func (n *Node) origin() string { return checkpoint.Origin(n.doc.Network, n.lineage()) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"concordat/client"
 	"concordat/consensus"
@@ -14,6 +13,7 @@ import (
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 	"concordat/p2p"
+	"concordat/recognition"
 )
 
 // Submit takes a signed statement. What is malformed, for another network, or
@@ -30,9 +30,6 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 	if n.stopping.Load() {
 		return client.Submitted{}, errStopping
 	}
-	if n.order.isAway() {
-		return client.Submitted{}, n.order.catchingUp()
-	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.SubmitTimeout)
 	defer cancel()
 	u, err := n.admit(ctx, raw, attachment)
@@ -40,7 +37,15 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 		return client.Submitted{}, err
 	}
 	cand := ledger.Candidate{Raw: raw, Attachment: attachment}
-	if wait == client.Accepted {
+	// The signature is good: it is the authority's own quota that it uses.
+	if x := n.keeper.quotas.take(u.Statement().Issuer, sizeOf(cand)); x != nil {
+		return client.Submitted{}, x.failure()
+	}
+	urgent := recognition.Urgent(u.Statement().Body)
+	switch {
+	case urgent && (wait != client.Accepted || n.order.isAway()):
+		return n.orderUrgently(ctx, u, cand, wait)
+	case wait == client.Accepted:
 		answer, err := n.accept(u, cand)
 		if err != nil || answer.Index == nil {
 			return answer, err
@@ -51,13 +56,18 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 	if err != nil {
 		return client.Submitted{}, err
 	}
+	return n.ordered(ctx, u.Hash(), outcome, wait)
+}
+
+// ordered answers for a statement of which the leader has said what became of it.
+func (n *Node) ordered(ctx context.Context, hash statement.Hash, outcome consensus.Outcome, wait string) (client.Submitted, error) {
 	if v := outcome.Verdict; !v.Accepted() {
 		return client.Submitted{}, asFailure(v)
 	}
-	if err := n.seen(ctx, u.Hash(), outcome); err != nil {
+	if err := n.seen(ctx, hash, outcome); err != nil {
 		return client.Submitted{}, err
 	}
-	return n.settled(ctx, orderedAt(u.Hash(), outcome.Index, outcome.Known), wait)
+	return n.settled(ctx, orderedAt(hash, outcome.Index, outcome.Known), wait)
 }
 
 // settled waits for an ordered statement to become final, where that is asked
@@ -116,9 +126,16 @@ func (n *Node) admit(ctx context.Context, raw, attachment []byte) (*statement.Un
 		return nil, client.Fail(state.SealMisplaced, "seals are made by the node that leads, and are not taken from outside").
 			WithStatus(http.StatusForbidden)
 	}
+	away := n.order.catchingUp()
+	if away != nil && !recognition.Urgent(s.Body) {
+		return nil, away
+	}
 	err = n.checkSignature(u)
-	if err == nil || n.uptodate() {
+	if err == nil || away == nil && n.uptodate() {
 		return u, err
+	}
+	if away != nil {
+		return nil, away
 	}
 	// This node lags: what is wrong here may be right where the others are.
 	ctx, cancel := context.WithTimeout(ctx, n.order.Patience())
@@ -154,8 +171,14 @@ func (n *Node) checkSignature(u *statement.Unverified) error {
 }
 
 // accept holds a statement on this node's disk and signs a promise to get it
-// ordered. What could never be ordered is refused at once.
+// ordered; one that is urgent is in force here when it returns. What could never
+// be ordered is refused at once.
 func (n *Node) accept(u *statement.Unverified, cand ledger.Candidate) (client.Submitted, error) {
+	return n.acceptFrom("", u, cand)
+}
+
+// acceptFrom is accept for a statement that another node has passed on.
+func (n *Node) acceptFrom(node string, u *statement.Unverified, cand ledger.Candidate) (client.Submitted, error) {
 	judged, err := n.ledger.Judge([]ledger.Candidate{cand})
 	if err != nil {
 		return client.Submitted{}, err
@@ -175,9 +198,11 @@ func (n *Node) accept(u *statement.Unverified, cand ledger.Candidate) (client.Su
 	} else if !errors.Is(err, ledger.ErrNotFound) {
 		return client.Submitted{}, err
 	}
+	promise := n.keeper.pending.hold(u, cand, node)
 	n.keeper.nudge()
-	promise := client.SignPromise(n.me.ID, n.network, u.Hash(), time.Now(), n.nodeKey)
-	return client.Submitted{Hash: u.Hash().String(), State: client.Accepted, Promise: promise.String()}, nil
+	return client.Submitted{
+		Hash: u.Hash().String(), State: client.Accepted, Promise: promise.String(), InForce: n.keeper.pending.force.has(u.Hash()),
+	}, nil
 }
 
 // lasting reports that nothing which may yet be said could turn a refusal of
@@ -220,6 +245,9 @@ func (n *Node) indexOf(hash statement.Hash) (uint64, error) {
 
 // asFailure says a refusal as the API does.
 func asFailure(v state.Verdict) *client.Failure {
+	if v.Name == client.QuotaExceeded {
+		return overQuota(v)
+	}
 	class := ledger.ClassOf(v)
 	status, known := statusOf[class]
 	if !known { // of a leader with a newer release: it is a refusal, and not this node's fault

@@ -17,10 +17,10 @@ import (
 // contradict itself.
 func (n *Node) openCertifier() (err error) {
 	n.certifier, err = certify.Open(certify.Config{
-		Self: n.me.ID, Origin: n.doc.Network, Network: n.network,
+		Self: n.me.ID, Origin: n.origin(), Network: n.network,
 		Cosign: n.cosignKey, Node: n.nodeKey, SignerPath: filepath.Join(n.cfg.Dir, "signer"),
-		Ran: n.ran(), Ledger: n.ledger, Net: peers{n.host}, Leads: n.order.leads, May: n.mayVouch,
-		RefreshEvery: n.cfg.Vouch.Refresh, Logger: n.log, OnEvidence: n.caught,
+		Former: n.former, Ran: n.ran(), Ledger: n.ledger, Net: peers{n.host}, Leads: n.order.leads, May: n.mayVouch,
+		RefreshEvery: n.cfg.Vouch.Refresh, Now: wall, Logger: n.log, OnEvidence: n.caught,
 	})
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (n *Node) age(now time.Time) time.Duration {
 		return -1
 	}
 	// Other clocks may be a little ahead of ours.
-	return max(now.Sub(final.Time()), 0)
+	return max(now.Add(clockFault).Sub(final.Time()), 0)
 }
 
 // eraser erases the hashes of revocations that have expired.
@@ -102,7 +102,7 @@ func (n *Node) erase() {
 	defer tick.Stop()
 	for {
 		for {
-			erased, err := n.ledger.Erase(time.Now(), n.cfg.Storage.EraseAfter, eraseBatch)
+			erased, err := n.ledger.Erase(wall(), n.cfg.Storage.EraseAfter, eraseBatch)
 			if err != nil {
 				n.log.Error("expired revocations cannot be erased", "err", err)
 			} else if erased > 0 {

@@ -32,7 +32,7 @@ func (n *Node) openWitness() (err error) {
 		l.VKeys = append(l.VKeys, vkey)
 	}
 	c := witness.Config{
-		Origin: n.doc.Network, Authority: n.me.ID, Cosign: n.cosignKey,
+		Origin: n.origin(), Authority: n.me.ID, Cosign: n.cosignKey,
 		Dir: filepath.Join(n.cfg.Dir, "witnessed"), Own: ownRound{n}, Logger: n.log,
 	}
 	for _, origin := range order {
@@ -45,7 +45,7 @@ func (n *Node) openWitness() (err error) {
 		return nil
 	}
 	feed := witness.FeedConfig{
-		LogKey: n.me.Keys.Node.Public(), Newest: n.certifier.Final, Changed: n.certifier.Changed, Proof: n.consistency, Logger: n.log,
+		LogKey: n.me.Node, Newest: n.certifier.Final, Changed: n.certifier.Changed, Proof: n.consistency, Logger: n.log,
 	}
 	for _, w := range n.cfg.Witness.Witnesses {
 		vkey, at, err := outsideWitness(w)

@@ -46,7 +46,9 @@ type Reason struct {
 	Name      string  `json:"name"`                // stable; one of the table Reasons
 	Message   string  `json:"message"`             // for a person
 	Effect    Effect  `json:"effect"`              // always that of the table
-	Statement *uint64 `json:"statement,omitempty"` // index of the statement that it rests on; nil: on none
+	Statement *uint64 `json:"statement,omitempty"` // index of the statement that it rests on; nil: on none, or on a pending one
+	Pending   bool    `json:"pending,omitempty"`   // it rests on a statement that is not ordered yet, and in force at this node
+	Hash      string  `json:"hash,omitempty"`      // of that statement, hex
 	Code      *int    `json:"code,omitempty"`      // place of the code that it is about; nil: about the whole
 	Detail    string  `json:"detail,omitempty"`    // finer stable name: for an unreadable code, healthcode.Name of the fault
 }

@@ -31,6 +31,9 @@
 //	D5  Otherwise: recognized.
 //	D6  Where the state is ordered beyond what is final, the stricter of the
 //	    answers on the two states stands: deny early, allow late (finality.go).
+//	D7  Where urgent statements are given that are not ordered yet (Pending), the
+//	    stricter of the answers with and without them stands. They can only deny:
+//	    the answer without them is never made weaker by them.
 //
 // Codes shown together are judged together: if one of them is refused, all
 // are. No code at all is never recognized.

@@ -15,6 +15,7 @@ import (
 	"concordat/client/authority"
 	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
+	"concordat/testnet/links"
 	"concordat/testnet/ports"
 )
 
@@ -37,6 +38,14 @@ type Options struct {
 	Env []string
 	// ReadyWithin bounds how long the nodes may take to be ready. Default 60s.
 	ReadyWithin time.Duration
+	// PublishHTTP has the genesis name the API of every node. Nodes that nobody
+	// speaks with over libp2p ask there how they stand.
+	PublishHTTP bool
+	// Links, if given, carry the connections between the nodes of a new network, so
+	// that they can be cut.
+	Links *links.Links
+	// Level is the protocol level that a new network begins with; 0: the newest.
+	Level uint64
 }
 
 // Network is a running test network. Its methods are for one goroutine.
@@ -56,6 +65,8 @@ var ErrOtherPlan = errors.New("another network is there")
 type plan struct {
 	Regions []string `json:"regions"`
 	HTTP    []string `json:"http"` // host:port by region
+	// Listen is where each listens, where that is not where the others dial it.
+	Listen []string `json:"listen,omitempty"`
 }
 
 const (
@@ -100,12 +111,32 @@ func Up(ctx context.Context, o Options) (_ *Network, err error) {
 	}()
 	for i, r := range p.Regions {
 		n := &Node{Region: r, HTTP: "http://" + p.HTTP[i], Dir: filepath.Join(o.Dir, r), net: net}
+		if p.Listen != nil {
+			n.Args = []string{"--listen", p.Listen[i]}
+		}
 		net.Nodes = append(net.Nodes, n)
+	}
+	for _, n := range net.Nodes {
 		if err := n.start(founded); err != nil {
 			return nil, err
 		}
 	}
 	return net, net.Ready(ctx)
+}
+
+// Add gives the network one more node: of a region whose authority joins it, or
+// comes back. It is not started, and its directory is for others to fill.
+func (n *Network) Add(region string) (*Node, error) {
+	if n.Node(region) != nil {
+		return nil, fmt.Errorf("%w: %s has a node", ErrOtherPlan, region)
+	}
+	free, err := ports.Free(1)
+	if err != nil {
+		return nil, err
+	}
+	node := &Node{Region: region, HTTP: fmt.Sprintf("http://127.0.0.1:%d", free[0]), Dir: filepath.Join(n.o.Dir, region), net: n}
+	n.Nodes = append(n.Nodes, node)
+	return node, nil
 }
 
 // prepare makes the keys and the genesis of a new network, or finds those of
@@ -149,17 +180,32 @@ func prepare(o Options) (p plan, isNew bool, err error) {
 		}
 		peer := free[len(o.Regions)+i]
 		addresses := []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", peer), fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", peer)}
-		d, err := authority.Create(filepath.Join(o.Dir, string(r)), r, "Health authority of "+string(r), addresses, "", "")
+		if o.Links != nil {
+			dialled, err := o.Links.Forward(string(r), peer)
+			if err != nil {
+				return p, false, err
+			}
+			p.Listen = append(p.Listen, addresses[0])
+			addresses = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", dialled)}
+		}
+		p.Regions = append(p.Regions, string(r))
+		p.HTTP = append(p.HTTP, net.JoinHostPort("127.0.0.1", strconv.Itoa(http)))
+		url := ""
+		if o.PublishHTTP {
+			url = "http://" + p.HTTP[i]
+		}
+		d, err := authority.Create(filepath.Join(o.Dir, string(r)), r, "Health authority of "+string(r), addresses, url, "")
 		if err != nil {
 			return p, false, err
 		}
 		descriptors = append(descriptors, *d)
-		p.Regions = append(p.Regions, string(r))
-		p.HTTP = append(p.HTTP, net.JoinHostPort("127.0.0.1", strconv.Itoa(http)))
 	}
 	doc, err := genesis.New(networkName, time.Now(), descriptors)
 	if err != nil {
 		return p, false, err
+	}
+	if o.Level != 0 {
+		doc.ProtocolLevel = o.Level
 	}
 	if err := os.WriteFile(filepath.Join(o.Dir, genesisFile), doc.Encode(), 0o644); err != nil {
 		return p, false, fmt.Errorf("genesis: %w", err)

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"concordat/client/audit"
+	"concordat/ledger/bundle"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/genesis"
 	"concordat/ledger/merkle"
@@ -35,10 +37,35 @@ type notes struct {
 	wiped  map[string]int         // how often, by region
 	shown  int
 	faults []error
+	// Where the validators change: what is still to be judged, by who they were at
+	// that size. Nil where they do not.
+	later  map[string]unjudged
+	judged map[string]bool
+
+	ctx context.Context
+	wg  sync.WaitGroup
+}
+
+// unjudged is a note, and the node that has shown it.
+type unjudged struct {
+	note   *checkpoint.Note
+	region string
 }
 
 // monitor starts to collect, until the test ends.
 func monitor(t *testing.T, net *Network) *notes {
+	t.Helper()
+	return collect(t, net, &notes{})
+}
+
+// monitorChanges does so where the validators change: who may certify is told by
+// judge, which the test calls.
+func monitorChanges(t *testing.T, net *Network) *notes {
+	t.Helper()
+	return collect(t, net, &notes{later: map[string]unjudged{}, judged: map[string]bool{}})
+}
+
+func collect(t *testing.T, net *Network, n *notes) *notes {
 	t.Helper()
 	raw, err := os.ReadFile(net.Genesis)
 	if err != nil {
@@ -48,24 +75,16 @@ func monitor(t *testing.T, net *Network) *notes {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &notes{doc: doc, vs: receipt.FoundingValidators(doc), roots: map[uint64]merkle.Hash{}, newest: map[string]uint64{}, wiped: map[string]int{}}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
+	n.doc, n.vs = doc, receipt.FoundingValidators(doc)
+	n.roots, n.newest, n.wiped = map[uint64]merkle.Hash{}, map[string]uint64{}, map[string]int{}
+	var cancel context.CancelFunc
+	n.ctx, cancel = context.WithCancel(t.Context())
 	for _, node := range net.Nodes {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				// That a node does not answer is what these tests are about.
-				_, _ = n.look(ctx, node)
-				select {
-				case <-ctx.Done():
-				case <-time.After(25 * time.Millisecond):
-				}
-			}
-		})
+		n.watch(node)
 	}
 	t.Cleanup(func() {
 		cancel()
-		wg.Wait()
+		n.wg.Wait()
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		for _, err := range n.faults {
@@ -74,6 +93,22 @@ func monitor(t *testing.T, net *Network) *notes {
 		t.Logf("%d checkpoints were shown, of %d sizes up to %d", n.shown, len(n.roots), n.largestLocked())
 	})
 	return n
+}
+
+// watch looks at one more node from now on, as it is now: one that moves is
+// watched anew.
+func (n *notes) watch(node *Node) {
+	at := *node // its address, where its owner may change that
+	n.wg.Go(func() {
+		for n.ctx.Err() == nil {
+			// That a node does not answer is what these tests are about.
+			_, _ = n.look(n.ctx, &at)
+			select {
+			case <-n.ctx.Done():
+			case <-time.After(25 * time.Millisecond):
+			}
+		}
+	})
 }
 
 // look takes the checkpoint that a node shows now, and gives its size.
@@ -97,18 +132,19 @@ func (n *notes) look(ctx context.Context, node *Node) (uint64, error) {
 		n.fault(fmt.Errorf("%s shows no note: %w", node.Region, err))
 		return 0, err
 	}
-	certified, err := note.Certify(n.vs)
-	if err == nil && certified.Checkpoint().Origin != n.doc.Network {
-		err = fmt.Errorf("its origin is %q", certified.Checkpoint().Origin)
-	}
-	if err != nil {
-		n.fault(fmt.Errorf("%s shows a note that proves nothing: %w", node.Region, err))
-		return 0, err
-	}
-	c := certified.Checkpoint()
+	c := note.Checkpoint
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.shown++
+	if n.later != nil {
+		if !n.judged[string(raw)] {
+			n.later[string(raw)] = unjudged{note, node.Region}
+		}
+	} else if _, err := note.Certify(n.vs); err != nil || c.Origin != n.doc.Network {
+		err = fmt.Errorf("%s shows a note of the log %q that proves nothing: %w", node.Region, c.Origin, err)
+		n.faults = append(n.faults, err)
+		return 0, err
+	}
 	if root, known := n.roots[c.Size]; known && root != c.Root {
 		n.faults = append(n.faults, fmt.Errorf("two certified checkpoints conflict: size %d has root %x and, at %s, %x", c.Size, root, node.Region, c.Root))
 	}
@@ -121,6 +157,47 @@ func (n *notes) look(ctx context.Context, node *Node) (uint64, error) {
 	}
 	n.newest[node.Region] = max(n.newest[node.Region], c.Size)
 	return c.Size, nil
+}
+
+// judge verifies all notes that were shown so far with those who certify at their
+// size, as a bundle of that node proves it, which the genesis alone verifies.
+func (n *notes) judge(ctx context.Context, node *Node) error {
+	size := n.largest()
+	var proved *bundle.Bundle
+	var last error
+	if err := waitFor(ctx, fmt.Sprintf("a bundle of %s that covers size %d", node.Region, size), func() bool {
+		var raw bytes.Buffer
+		if last = node.Client().Bundle(ctx, 0, &raw, nil); last != nil {
+			return false
+		}
+		var u *bundle.Unverified
+		if u, last = bundle.Parse(raw.Bytes()); last != nil {
+			return false
+		}
+		proved, last = u.Verify(n.doc)
+		// A bundle's seal is the statement after those that it covers, and changes nobody.
+		return last == nil && proved.Size()+1 >= size
+	}); err != nil {
+		return errors.Join(err, last)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for raw, l := range n.later {
+		at := l.note.Checkpoint.Size
+		if at > proved.Size()+1 {
+			continue // shown since
+		}
+		e, err := proved.State().ElectorateAt(at)
+		if err == nil {
+			_, err = l.note.CertifyBy(e)
+		}
+		if err != nil {
+			return fmt.Errorf("%s has shown a checkpoint of size %d, of the log %q, that proves nothing: %w", l.region, at, l.note.Checkpoint.Origin, err)
+		}
+		delete(n.later, raw)
+		n.judged[raw] = true
+	}
+	return nil
 }
 
 func (n *notes) fault(err error) {

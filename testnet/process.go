@@ -25,6 +25,10 @@ type Node struct {
 	Region string
 	HTTP   string // base URL
 	Dir    string // the authority's directory
+	// What this node is run with, beside what all of the network are.
+	Command string // another binary than the network's; "": the same
+	Args    []string
+	Env     []string
 
 	net  *Network
 	cmd  *exec.Cmd
@@ -34,6 +38,14 @@ type Node struct {
 }
 
 func (n *Node) logPath() string { return filepath.Join(n.Dir, "node.log") }
+
+// command is the binary that the node runs.
+func (n *Node) command() string {
+	if n.Command != "" {
+		return n.Command
+	}
+	return n.net.o.Command
+}
 
 func (n *Node) start(found bool) error {
 	log, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -46,14 +58,17 @@ func (n *Node) start(found bool) error {
 	if found {
 		args = append(args, "--found")
 	}
-	cmd := exec.Command(n.net.o.Command, append(args, n.net.o.Args...)...)
+	cmd := exec.Command(n.command(), slices.Concat(args, n.net.o.Args, n.Args)...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), n.net.o.Env...)
+	cmd.Env = slices.Concat(os.Environ(), n.net.o.Env, n.Env)
 	cmd.SysProcAttr = tied()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", n.Region, err)
 	}
 	n.cmd, n.told, n.done = cmd, false, make(chan struct{})
+	if n.net.o.Links != nil {
+		n.net.o.Links.Runs(n.Region, cmd.Process.Pid)
+	}
 	go func(done chan struct{}) {
 		n.err = cmd.Wait()
 		close(done)

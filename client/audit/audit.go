@@ -37,6 +37,9 @@ type Report struct {
 	Checkpoint checkpoint.Checkpoint // recomputed, and certified
 	Certified  *checkpoint.Certified // its co-signatures and their times
 	Validators checkpoint.Validators // of the replayed state
+	Lineage    uint64                // of the network: 1, and one more with each recovery
+	Handovers  []state.HandoverRecord
+	Recoveries []state.RecoveryRecord
 	Statements map[statement.Kind]uint64
 	Seals      Seals
 	Batches    Batches
@@ -61,7 +64,7 @@ type Batches struct {
 
 // Run replays a whole log and compares everything that it says with everything
 // that it should say. The error is a *Tampering, or ErrNoCheckpoint, or says
-// why the log could not be read.
+// why the log could not be read, or not by this program (state.ErrLevel).
 func Run(ctx context.Context, c Config) (*Report, error) {
 	began := time.Now()
 	if c.Workers <= 0 {
@@ -72,7 +75,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		return nil, err
 	}
 	cp := note.Checkpoint
-	if cp.Origin != c.Genesis.Network {
+	if _, ours := checkpoint.Lineage(c.Genesis.Network, cp.Origin); !ours {
 		return nil, &Tampering{Index: cp.Size, Size: cp.Size,
 			What: fmt.Errorf("the checkpoint is of log %q, this network is %q", cp.Origin, c.Genesis.Network)}
 	}
@@ -87,23 +90,33 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if root != cp.Root {
 		return nil, r.wrong(cp.Size, fmt.Errorf("the statements make root %x, the checkpoint says %x: what is served is not what was co-signed", root, cp.Root))
 	}
-	vs, err := state.View{Reader: r.state}.Validators()
+	st := state.View{Reader: r.state}
+	// Who certifies it is for the statements below it to say, each of which was
+	// judged by them: their handovers are walked, and their lineage is known.
+	who, err := st.ElectorateAt(cp.Size)
 	if err != nil {
 		return nil, err
 	}
-	certified, err := note.Certify(vs)
+	certified, err := note.CertifyBy(who)
 	if err != nil {
 		return nil, r.wrong(cp.Size, fmt.Errorf("the checkpoint: %w", err))
 	}
-	known, err := state.View{Reader: r.state}.Evidence()
-	if err != nil {
+	out := &Report{
+		Checkpoint: cp, Certified: certified, Validators: who.Newest(),
+		Statements: r.kinds, Seals: r.seals, Batches: r.batches.count(r.lastSeal),
+	}
+	out.Lineage, _ = checkpoint.Lineage(c.Genesis.Network, who.Origin)
+	if out.Handovers, err = st.Handovers(); err != nil {
 		return nil, err
 	}
-	return &Report{
-		Checkpoint: cp, Certified: certified, Validators: vs,
-		Statements: r.kinds, Seals: r.seals, Batches: r.batches.count(r.lastSeal), Evidence: known,
-		Took: time.Since(began),
-	}, nil
+	if out.Recoveries, err = st.Recoveries(); err != nil {
+		return nil, err
+	}
+	if out.Evidence, err = st.Evidence(); err != nil {
+		return nil, err
+	}
+	out.Took = time.Since(began)
+	return out, nil
 }
 
 // fetchNote reads the source's newest note. One that cannot be read is

@@ -24,11 +24,16 @@ type Comparison struct {
 // Compare finds out whether two nodes tell one history: whether the smaller of
 // their checkpoints is the beginning of the larger one. It compares checkpoints
 // and proofs, not statements: Run each of them for that. validators are those
-// whose signatures count, nil: the founding ones. The error is a *Fork, or a
-// *Tampering where a node's tiles are not what its checkpoint says or its
-// checkpoint is not certified.
+// whose signatures count; nil: those to whom the genesis leads, by the steps that
+// the sources show (Guide). The error is a *Fork, or a *Tampering where a node's
+// tiles are not what its checkpoint says or its checkpoint is not certified.
 func Compare(ctx context.Context, doc *genesis.Document, validators checkpoint.Validators, a, b Source) (*Comparison, error) {
-	h := newHistorian(doc, validators)
+	h := newHistorian(doc)
+	if validators != nil {
+		h.trust[0].Validators = validators
+	} else if err := h.learn(ctx, a, b); err != nil {
+		return nil, err
+	}
 	first, err := h.newest(ctx, a)
 	if err != nil {
 		return nil, fmt.Errorf("the first log: %w", err)
@@ -59,14 +64,25 @@ func Compare(ctx context.Context, doc *genesis.Document, validators checkpoint.V
 
 // CheckReceipt finds out whether a node still tells the history in which a
 // receipt was given. The error is a *Fork, a *Tampering, ErrBehind if the node
-// has certified less than the receipt proves, or that of receipt.Verify.
+// has certified less than the receipt proves, ErrLeftBehind, or that of receipt.Verify.
 func CheckReceipt(ctx context.Context, doc *genesis.Document, s Source, r receipt.Receipt) (*Comparison, error) {
 	v, err := receipt.Verify(doc, r)
 	if err != nil {
 		return nil, err
 	}
-	h := newHistorian(doc, v.Validators)
-	older, err := h.signed(checkpoint.Assemble(v.Certified.Checkpoint(), lines(v.Certified)))
+	h := newHistorian(doc)
+	if err := h.walk(r.Steps); err != nil {
+		return nil, err
+	}
+	given := h.trust[len(h.trust)-1]
+	if err := h.learn(ctx, s); err != nil {
+		return nil, err
+	}
+	if at := h.at(v.Certified.Checkpoint().Size); at.Lineage > given.Lineage {
+		return nil, fmt.Errorf("%w: it is of lineage %d and size %d, and lineage %d began at size %d or below",
+			ErrLeftBehind, given.Lineage, v.Certified.Checkpoint().Size, at.Lineage, at.Least-1)
+	}
+	older, err := h.signed(checkpoint.Assemble(v.Certified.Checkpoint(), lines(v.Certified)), given)
 	if err != nil {
 		return nil, err
 	}
@@ -95,18 +111,69 @@ func lines(c *checkpoint.Certified) []string {
 	return all
 }
 
-// historian compares checkpoints of one network.
-type historian struct {
-	origin     string
-	network    statement.NetworkID
-	validators checkpoint.Validators
+// Guide is a Source that shows the way from the genesis to those who certify its
+// newest checkpoint. What it shows is verified; who shows nothing, or too little,
+// is believed only as far as others lead.
+type Guide interface {
+	// Steps gives the changes of validators, oldest first (receipt.Receipt.Steps).
+	Steps(ctx context.Context) ([]receipt.Step, error)
 }
 
-func newHistorian(doc *genesis.Document, vs checkpoint.Validators) *historian {
-	if vs == nil {
-		vs = receipt.FoundingValidators(doc)
+// historian compares checkpoints of one network.
+type historian struct {
+	doc     *genesis.Document
+	network statement.NetworkID
+	trust   []receipt.Trust // the founding one, and after each step
+}
+
+func newHistorian(doc *genesis.Document) *historian {
+	return &historian{doc: doc, network: doc.ID(), trust: []receipt.Trust{receipt.Founding(doc)}}
+}
+
+// learn follows the steps of the source that shows most.
+func (h *historian) learn(ctx context.Context, sources ...Source) error {
+	for _, s := range sources {
+		g, is := s.(Guide)
+		if !is {
+			continue
+		}
+		steps, err := g.Steps(ctx)
+		if err != nil {
+			return err
+		}
+		if err := h.walk(steps); err != nil {
+			return &Tampering{What: fmt.Errorf("the changes of validators that it shows: %w", err)}
+		}
 	}
-	return &historian{origin: doc.Network, network: doc.ID(), validators: vs}
+	return nil
+}
+
+// walk follows steps from the genesis, if they lead further than those known.
+func (h *historian) walk(steps []receipt.Step) error {
+	trust := []receipt.Trust{receipt.Founding(h.doc)}
+	for i, s := range steps {
+		next, err := trust[i].Step(s)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+		trust = append(trust, next)
+	}
+	now, then := trust[len(trust)-1].Lineage, h.trust[len(h.trust)-1].Lineage
+	if now > then || now == then && len(trust) > len(h.trust) {
+		h.trust = trust
+	}
+	return nil
+}
+
+// at is who certifies a size, as far as is known.
+func (h *historian) at(size uint64) receipt.Trust {
+	out := h.trust[0]
+	for _, t := range h.trust[1:] {
+		if t.Least <= size {
+			out = t
+		}
+	}
+	return out
 }
 
 // newest reads a source's checkpoint and verifies its lines.
@@ -115,28 +182,30 @@ func (h *historian) newest(ctx context.Context, s Source) (Signed, error) {
 	if err != nil {
 		return Signed{}, err
 	}
-	return h.signed(note)
+	return h.signed(note, h.at(note.Checkpoint.Size))
 }
 
-// signed verifies a note's lines. A known key that fails spoils the note.
-func (h *historian) signed(n *checkpoint.Note) (Signed, error) {
+// signed verifies a note's lines with those who certify its size. A known key that
+// fails spoils the note.
+func (h *historian) signed(n *checkpoint.Note, trust receipt.Trust) (Signed, error) {
 	c := n.Checkpoint
 	tampered := func(err error) (Signed, error) {
 		return Signed{}, &Tampering{Index: c.Size, Size: c.Size, What: fmt.Errorf("the checkpoint: %w", err)}
 	}
-	if c.Origin != h.origin {
-		return tampered(fmt.Errorf("it is of log %q, this network is %q", c.Origin, h.origin))
+	if c.Origin != trust.Origin() {
+		return tampered(fmt.Errorf("it is of log %q, this network's is %q at that size", c.Origin, trust.Origin()))
 	}
+	validators := trust.Validators
 	by := map[statement.Region]evidence.SignedCheckpoint{}
 	for _, line := range n.Lines {
-		cosignature, err := h.validators.VerifyCosignature(c, line)
+		cosignature, err := validators.VerifyCosignature(c, line)
 		if err == nil {
 			by[cosignature.By] = evidence.SignedCheckpoint{By: cosignature.By, Checkpoint: c, Line: line}
 			continue
 		}
 		if errors.Is(err, checkpoint.ErrUnknownSigner) {
 			var who statement.Region
-			if who, err = h.validators.VerifyLog(c, line); err == nil {
+			if who, err = validators.VerifyLog(c, line); err == nil {
 				if _, has := by[who]; !has { // a co-signature says more
 					by[who] = evidence.SignedCheckpoint{By: who, Checkpoint: c, Line: line}
 				}
@@ -148,12 +217,12 @@ func (h *historian) signed(n *checkpoint.Note) (Signed, error) {
 		}
 	}
 	s := Signed{Checkpoint: c}
-	for _, v := range h.validators {
+	for _, v := range validators {
 		if l, has := by[v.ID]; has {
 			s.Lines = append(s.Lines, l)
 		}
 	}
-	s.Certified, s.why = n.Certify(h.validators)
+	s.Certified, s.why = n.Certify(validators)
 	return s, nil
 }
 
@@ -214,7 +283,7 @@ func (h *historian) convict(older, newer Signed, prefix merkle.Hash, consistency
 		if older.Checkpoint.Size == newer.Checkpoint.Size {
 			p = evidence.TwoRoots(o, newer.Lines[i])
 		}
-		if p.Verify(h.origin, h.network, h.validators) == nil { // accuse nobody without
+		if p.Verify(h.doc.Network, h.network, h.at(newer.Checkpoint.Size).Validators) == nil { // accuse nobody without
 			out = append(out, p)
 		}
 	}

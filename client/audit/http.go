@@ -14,6 +14,7 @@ import (
 
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/merkle"
+	"concordat/ledger/receipt"
 	"concordat/ledger/statement"
 )
 
@@ -75,6 +76,27 @@ func (n *node) Entries(ctx context.Context, index uint64, width int) ([]byte, er
 // attachment/ and 64 hex digits.
 func (n *node) Attachment(ctx context.Context, digest [32]byte) ([]byte, error) {
 	return n.get(ctx, "attachment/"+hex.EncodeToString(digest[:]), statement.MaxAttachment)
+}
+
+// Steps implements Guide, by the receipt of the last statement that is certified.
+// A log that hands out no receipts shows none.
+func (n *node) Steps(ctx context.Context) ([]receipt.Step, error) {
+	note, err := fetchNote(ctx, n)
+	if err != nil || note.Checkpoint.Size == 0 {
+		return nil, err
+	}
+	raw, err := n.get(ctx, fmt.Sprintf("v1/statements/%d/receipt", note.Checkpoint.Size-1), receipt.MaxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := receipt.ParseTLogProof(raw)
+	if err != nil {
+		return nil, &Tampering{What: fmt.Errorf("the receipt of statement %d: %w", note.Checkpoint.Size-1, err)}
+	}
+	return r.Steps, nil
 }
 
 // partial asks for a tile at a width and, where a log has dropped its partial

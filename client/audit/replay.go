@@ -15,6 +15,7 @@ import (
 // replay applies a log's statements to a state in memory.
 type replay struct {
 	Config
+	network statement.NetworkID
 	size    uint64
 	checker *statement.Checker
 	state   *state.Memory // without the entries of single hashes, on which nothing rests (ST8)
@@ -22,6 +23,7 @@ type replay struct {
 	tree    *tree
 	kinds   map[statement.Kind]uint64
 	batches *batches
+	changes changing
 
 	// unrevised are the statements whose repetition no revision shows.
 	unrevised map[statement.Hash]uint64
@@ -31,7 +33,7 @@ type replay struct {
 
 func newReplay(c Config, size uint64) *replay {
 	r := &replay{
-		Config: c, size: size,
+		Config: c, network: c.Genesis.ID(), size: size,
 		// Nothing is seen twice, so there is nothing to remember.
 		checker: statement.NewChecker(1), state: state.NewMemory(nil), sealed: seal.NewMemory(),
 		tree: &tree{source: c.Source, total: size}, kinds: map[statement.Kind]uint64{},
@@ -108,13 +110,13 @@ func (r *replay) verify(us []*statement.Unverified) ([]*statement.Verified, erro
 	type signer struct {
 		issuer statement.Region
 		kid    statement.KeyID
-		node   bool
+		use    statement.KeyUse
 	}
 	known := map[signer]ed25519.PublicKey{}
 	keys := make([]ed25519.PublicKey, len(us))
 	for i, u := range us {
 		said := u.Statement()
-		who := signer{said.Issuer, u.KeyID(), said.Kind().ByNode()}
+		who := signer{said.Issuer, u.KeyID(), said.Kind().SignedWith()}
 		key, asked := known[who]
 		if !asked {
 			var err error
@@ -165,11 +167,19 @@ func (r *replay) statement(ctx context.Context, index uint64, u *statement.Unver
 			return err
 		}
 	}
+	if wrong, err := r.changes.check(r.network, state.View{Reader: r.state}, said.Body); err != nil {
+		return err
+	} else if wrong != nil {
+		return r.wrong(index, fmt.Errorf("%s: %w", said.Kind(), wrong))
+	}
 	if said.Kind().HasAttachment() {
 		r.batches.keep(index, &said, a)
 	}
 	r.kinds[said.Kind()]++
-	return r.put(writes)
+	if err := r.put(writes); err != nil {
+		return err
+	}
+	return r.changes.took(state.View{Reader: r.state}, merkle.LeafHash(u.Raw()), said.Kind())
 }
 
 // checkSeal recomputes a seal. Its place, its time and its validators are for

@@ -15,6 +15,9 @@ var (
 	// ErrBehind: the source certifies less than the receipt does. It may only be
 	// slow; ask again, or another node.
 	ErrBehind = errors.New("the node is behind what the receipt proves")
+	// ErrLeftBehind: the network has recovered since, from what was left, and its
+	// new lineage begins below what the receipt proves. Nobody need have lied.
+	ErrLeftBehind = errors.New("the receipt is of a lineage that a recovery has left behind")
 )
 
 // Tampering says that a log is not what it is served as.

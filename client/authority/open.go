@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,8 @@ var (
 	ErrNotAuthority = errors.New("not an authority's directory")
 	// ErrPermissions: others than the owner may read a key.
 	ErrPermissions = errors.New("others may read this key")
-	// ErrOtherKey: a key's file holds another key than the descriptor names.
+	// ErrOtherKey: a key's file holds neither the key that the descriptor names nor
+	// one that was made here to replace it.
 	ErrOtherKey = errors.New("not the key that the descriptor names")
 	// ErrNoKey: the key is not here; it may be kept elsewhere.
 	ErrNoKey = errors.New("key is not here")
@@ -38,8 +38,9 @@ type Directory struct {
 	descriptor *genesis.Descriptor
 	passphrase Passphrase
 
-	mu   sync.Mutex
-	keys map[Role]PrivateKey // opened so far
+	mu    sync.Mutex
+	keys  map[Role]PrivateKey   // the present ones, opened so far
+	found map[string]PrivateKey // by public key, as KeyFor found them
 }
 
 // Open opens dir. It reads no key yet. Errors wrap ErrNotAuthority,
@@ -71,7 +72,7 @@ func Open(dir string, passphrase Passphrase) (*Directory, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("%w: %s has mode %04o; run: chmod 700 %s", ErrPermissions, keys, mode, keys)
 	}
-	return &Directory{path: dir, descriptor: d, passphrase: once(passphrase), keys: make(map[Role]PrivateKey)}, nil
+	return &Directory{path: dir, descriptor: d, passphrase: once(passphrase), keys: make(map[Role]PrivateKey), found: make(map[string]PrivateKey)}, nil
 }
 
 // once asks for a passphrase at its first use and remembers the answer, so
@@ -92,7 +93,8 @@ func (d *Directory) Path() string { return d.path }
 // Descriptor is the public half. The caller must not change it.
 func (d *Directory) Descriptor() *genesis.Descriptor { return d.descriptor }
 
-// Key opens the key of a role at its first use. Errors wrap ErrNoKey,
+// Key opens the present key of a role at its first use: the one that the
+// descriptor names, until another was promoted. Errors wrap ErrNoKey,
 // ErrPermissions, ErrPassphrase, ErrKey or ErrOtherKey.
 func (d *Directory) Key(role Role) (PrivateKey, error) {
 	d.mu.Lock()
@@ -100,8 +102,7 @@ func (d *Directory) Key(role Role) (PrivateKey, error) {
 	if key, ok := d.keys[role]; ok {
 		return key, nil
 	}
-	want, err := d.publicKey(role)
-	if err != nil {
+	if _, err := d.publicKey(role); err != nil {
 		return PrivateKey{}, err
 	}
 	path := keyPath(d.path, role)
@@ -109,7 +110,11 @@ func (d *Directory) Key(role Role) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, err
 	}
-	if !bytes.Equal(key.Public(), want[:]) {
+	ours, err := d.ours(role, key.Public())
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	if !ours {
 		return PrivateKey{}, fmt.Errorf("%w: %s against %s of %s", ErrOtherKey, path, descriptorFile, d.ID())
 	}
 	d.keys[role] = key

@@ -81,7 +81,7 @@ func (s sealer) seal(key ed25519.PrivateKey) ([]byte, error) {
 
 // unseal reads a key's file. Errors wrap ErrKey or ErrPassphrase and never hold what was read.
 func unseal(data []byte, passphrase Passphrase) (PrivateKey, error) {
-	if bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header)) {
+	if encrypted(data) {
 		plain, err := decrypt(data, passphrase)
 		if err != nil {
 			return PrivateKey{}, err
@@ -101,6 +101,11 @@ func unseal(data []byte, passphrase Passphrase) (PrivateKey, error) {
 		return PrivateKey{}, fmt.Errorf("%w: it holds a %T; want Ed25519", ErrKey, parsed)
 	}
 	return newPrivateKey(key), nil
+}
+
+// encrypted reports whether a key's file is encrypted.
+func encrypted(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header))
 }
 
 func decrypt(data []byte, passphrase Passphrase) ([]byte, error) {

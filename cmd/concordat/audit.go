@@ -112,8 +112,11 @@ type auditedLog struct {
 		Erased   uint64 `json:"erased"`
 		Absent   uint64 `json:"absent"`
 	} `json:"revocationBatches"`
-	Suspended []string `json:"suspended"` // by evidence in the log
-	Took      string   `json:"took"`
+	Suspended  []string `json:"suspended"` // by evidence in the log
+	Lineage    uint64   `json:"lineage"`
+	Handovers  int      `json:"handovers"`  // changes of validators
+	Recoveries int      `json:"recoveries"` // from the loss of a majority
+	Took       string   `json:"took"`
 }
 
 func (a *auditing) run(cmd *cobra.Command, t *terminal) (err error) {
@@ -178,7 +181,7 @@ func (a *auditing) logs(doc *genesis.Document) (logs []auditee, end func() error
 		if c := view.Certified(); c != nil {
 			source.Note = c.Note()
 		}
-		logs = append(logs, auditee{a.dir, source})
+		logs = append(logs, auditee{a.dir, guided{source, view}})
 		end = func() error { return errors.Join(view.Close(), l.Close()) }
 		if len(a.nodes) == 0 {
 			return logs, end, nil
@@ -192,6 +195,22 @@ func (a *auditing) logs(doc *genesis.Document) (logs []auditee, end func() error
 		logs = append(logs, auditee{u, s})
 	}
 	return logs, end, nil
+}
+
+// guided is a stopped node's ledger that shows the way from the genesis to its
+// validators.
+type guided struct {
+	tiles.Local
+	view *ledger.View
+}
+
+// Steps implements audit.Guide.
+func (g guided) Steps(context.Context) ([]receipt.Step, error) {
+	c := g.view.Certified()
+	if c == nil {
+		return nil, nil
+	}
+	return g.view.Steps(c.Checkpoint().Size)
 }
 
 // openStopped opens the ledger of a node that is stopped. It founds none.
@@ -291,6 +310,7 @@ func auditedOf(name string, r *audit.Report) auditedLog {
 		a.Suspended = append(a.Suspended, string(e.Culprit))
 	}
 	slices.Sort(a.Suspended)
+	a.Lineage, a.Handovers, a.Recoveries = r.Lineage, len(r.Handovers), len(r.Recoveries)
 	return a
 }
 
@@ -305,6 +325,12 @@ func (a *audited) print(w io.Writer) error {
 		p.line("seals      %d recomputed whole, %d without the revoked hashes", l.Seals.Whole, l.Seals.Partial)
 		p.line("batches    %d of revocations verified, %d erased after their expiry, %d not handed out", l.Batches.Verified, l.Batches.Erased, l.Batches.Absent)
 		p.certified(l.Certified)
+		if l.Handovers > 0 {
+			p.line("handovers  %d changes of validators, each co-signed by those before and those after it", l.Handovers)
+		}
+		if l.Recoveries > 0 {
+			p.line("recovered  %d times from the loss of a majority: this is lineage %d", l.Recoveries, l.Lineage)
+		}
 		if len(l.Suspended) > 0 {
 			p.line("suspended  %s, by evidence in the log", strings.Join(l.Suspended, ", "))
 		}

@@ -15,7 +15,6 @@ import (
 	"concordat/client"
 	"concordat/ledger/bundle"
 	"concordat/ledger/genesis"
-	"concordat/ledger/receipt"
 	"concordat/ledger/state"
 )
 
@@ -360,7 +359,7 @@ func sealedOf(doc *genesis.Document, b *bundle.Bundle, p bundle.Policy) (*sealed
 	a := &sealed{
 		Network: doc.ID().String(), Size: b.Size(), SealedAt: stamp(&at),
 		RecordsRoot: fmt.Sprintf("%x", s.Records), RevokedRoot: fmt.Sprintf("%x", s.Revoked),
-		Certified: certifiedOf(b.Certified(), receipt.SealedValidators(&s)),
+		Certified: certifiedOf(b.Certified(), b.Validators()),
 		Freshness: freshnessOf(b, p, time.Now()), Revoked: sum.Entries, Reinstated: sum.Undos, FalsePositive: sum.Rate(),
 	}
 	v := b.State()

@@ -125,6 +125,7 @@ func (d *diagnosis) nodes(ctx context.Context, clients []*client.Client) (unreac
 		}
 		n := nodeStatus{Node: c.Nodes()[0], Status: &s}
 		d.node(n)
+		d.certificate(ctx, n.Node, time.Now())
 		all = append(all, n)
 	}
 	d.compare(all)
@@ -173,6 +174,9 @@ func (d *diagnosis) node(n nodeStatus) {
 			}
 		}
 		d.add(finding{where, "peers-missing", fmt.Sprintf("it is not connected to %s: %d of %d other nodes", strings.Join(names, ", "), missing, len(n.Peers)), "are they running, and can this machine reach the addresses that the genesis gives for them?", weakens})
+	}
+	for _, e := range n.Expiring {
+		d.add(finding{where, "expires", fmt.Sprintf("%s %s of %s ends at %s, in %d days", e.What, e.ID, n.Region, stamp(&e.At), e.Days), e.Hint, weakens})
 	}
 	for _, e := range n.Evidence {
 		d.add(finding{where, "evidence", e.Words, "concordat evidence get " + e.Region + " --out FILE keeps the proof; that validator's word counts no more: talk to its operator, and to the others about expelling it", severe})

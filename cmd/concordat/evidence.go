@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -115,7 +117,11 @@ written.`,
 				a := gotEvidence{out, e.Region, e.Kind, e.Words, doc != nil}
 				p, network, err := evidence.ParseFile(e.Proof)
 				if err == nil && doc != nil {
-					err = convict(doc, p, network)
+					var proof *receipt.Receipt
+					if proof, err = newestReceipt(cmd.Context(), c); err != nil {
+						return err
+					}
+					err = convict(doc, p, network, proof)
 				}
 				if err == nil && p.Culprit() != id {
 					err = fmt.Errorf("it is against %s", p.Culprit())
@@ -148,12 +154,36 @@ written.`,
 	return cmd
 }
 
-// convict is nil if a proof convicts its culprit in the network of a document.
-func convict(doc *genesis.Document, p evidence.Proof, network statement.NetworkID) error {
+// convict is nil if a proof convicts its culprit in the network of a document, by
+// the keys of its founders, or of those to whom a receipt leads.
+func convict(doc *genesis.Document, p evidence.Proof, network statement.NetworkID, proof *receipt.Receipt) error {
 	if network != doc.ID() {
 		return fmt.Errorf("%w here: it is about network %s, and the founding document is that of %s", evidence.ErrProvesNothing, network, doc.ID())
 	}
-	return p.Verify(doc.Network, network, receipt.FoundingValidators(doc))
+	first := p.Verify(doc.Network, network, receipt.FoundingValidators(doc))
+	if first == nil || proof == nil {
+		return first
+	}
+	v, err := receipt.Verify(doc, *proof)
+	if err != nil {
+		return fmt.Errorf("the receipt that leads to the validators: %w", err)
+	}
+	return p.Verify(doc.Network, network, v.Validators)
+}
+
+// newestReceipt is a node's proof of the last final statement, which leads from
+// the genesis to the validators that it has now; nil before the first.
+func newestReceipt(ctx context.Context, c *client.Client) (*receipt.Receipt, error) {
+	st, err := c.Status(ctx)
+	if err != nil || st.Final.Size == 0 {
+		return nil, err
+	}
+	raw, err := c.Receipt(ctx, strconv.FormatUint(st.Final.Size-1, 10), false)
+	if err != nil {
+		return nil, err
+	}
+	r, err := receipt.ParseTLogProof(raw)
+	return &r, err
 }
 
 // convicted is what evidence verify answers.
@@ -167,13 +197,18 @@ type convicted struct {
 
 func newEvidenceVerify(t *terminal) *cobra.Command {
 	var g trust
+	var with string
 	cmd := &cobra.Command{
 		Use:   "verify FILE --genesis FILE",
 		Short: "Say whom a file of evidence convicts, and of what",
 		Long: `  concordat evidence verify xc.evidence --genesis genesis.json
   concordat evidence verify --json - --genesis genesis.json < xc.evidence
+  concordat evidence verify xe.evidence --genesis genesis.json --receipt newest.tlog-proof
 
-Asks nobody. Exit code 0: it proves that this validator, and nobody else, signed
+Asks nobody. Of a validator that came in after the founding, or that has other
+keys by now, --receipt shows the way: any receipt that was made since.
+
+Exit code 0: it proves that this validator, and nobody else, signed
 two histories. 1: it proves nothing. 2: it is no evidence, or was changed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -189,7 +224,19 @@ two histories. 1: it proves nothing. 2: it is no evidence, or was changed.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if err := convict(doc, p, network); err != nil {
+			var proof *receipt.Receipt
+			if with != "" {
+				raw, err := t.readInput(with, receipt.MaxSize)
+				if err != nil {
+					return err
+				}
+				_, r, err := parseReceipt(raw)
+				if err != nil {
+					return fmt.Errorf("%s: %w", with, err)
+				}
+				proof = &r
+			}
+			if err := convict(doc, p, network, proof); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			a := convicted{true, string(p.Culprit()), string(p.Kind()), p.Words(), network.String()}
@@ -203,5 +250,6 @@ two histories. 1: it proves nothing. 2: it is no evidence, or was changed.`,
 		},
 	}
 	g.flags(cmd)
+	cmd.Flags().StringVar(&with, "receipt", "", "receipt `FILE` that leads from the genesis to the validators of its time")
 	return cmd
 }

@@ -17,10 +17,13 @@ import (
 	"concordat/consensus/catchup"
 	"concordat/consensus/certify"
 	"concordat/ledger"
+	"concordat/ledger/backup"
 	"concordat/ledger/bundle"
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/evidence"
 	"concordat/ledger/genesis"
 	"concordat/ledger/receipt"
+	"concordat/ledger/recovery"
 	"concordat/ledger/statement"
 	"concordat/node"
 	"concordat/testnet"
@@ -52,17 +55,35 @@ var exits = []struct {
 	{audit.ErrNoCheckpoint, "not-final", client.ExitUnreachable, "ask again when the validators have co-signed something; status says what keeps them"},
 	{audit.ErrBehind, "behind", client.ExitUnreachable, "ask again later, or another node"},
 	{client.ErrTampered, "tampered", client.ExitTampering, "keep the answer and ask another node: one of them does not tell the truth"},
+	{backup.ErrMalformed, "no-backup", client.ExitUsage, "concordat backup makes backups"},
+	{backup.ErrDamaged, "tampered", client.ExitTampering, "the file is not as it was made: take another copy of it, or another backup; nothing was restored"},
+	{ledger.ErrBackupNetwork, "other-network", client.ExitTampering, "is this the --genesis of the network that it is from?"},
+	{ledger.ErrBackup, "tampered", client.ExitTampering, "it is not what the network vouches for: take another backup, and keep this one until it is known how that came; nothing was restored"},
+	{recovery.ErrSignature, "tampered", client.ExitTampering, "begin again from the plan as it was made"},
+	{recovery.ErrMalformed, "no-plan", client.ExitUsage, "concordat recover plan makes plans; use them exactly as they were written"},
+	{recovery.ErrNotElector, "not-an-elector", client.ExitRefused, "concordat recover show says whose signatures count"},
+	{recovery.ErrUnsigned, "not-signed", client.ExitRefused, "concordat recover show says who has to do what next"},
+	{recovery.ErrSealed, "sealed", client.ExitRefused, ""},
+	{node.ErrWouldLose, "would-lose", client.ExitRefused, "make the plan on the survivor that has the most; docs/operations/recover.md says what else there is to try"},
+	{node.ErrOtherHistory, "other-history", client.ExitTampering, "keep everything that was handed in, and find out who signed both: concordat audit --receipt"},
+	{node.ErrNotProved, "proves-nothing", client.ExitUsage, ""},
+	{node.ErrPlan, "plan-does-not-fit", client.ExitRefused, ""},
+	{node.ErrForgotten, "signer-forgotten", client.ExitRefused, ""},
 	{authority.ErrExists, "directory-taken", client.ExitUsage, ""},
 	{authority.ErrPermissions, "key-permissions", client.ExitUsage, "private keys are for their owner alone"},
 	{authority.ErrPassphrase, "passphrase", client.ExitUsage, "give it in CONCORDAT_PASSPHRASE, or the path of a file with it in CONCORDAT_PASSPHRASE_FILE"},
 	{authority.ErrNotAuthority, "not-an-authority", client.ExitUsage, "make an authority's directory with `concordat init`, and give it with --dir"},
+	{authority.ErrNoNext, "no-next-key", client.ExitUsage, "concordat authority rotate makes the next key"},
 	{authority.ErrNoKey, "no-key", client.ExitUsage, ""},
 	{authority.ErrKey, "key-unusable", client.ExitUsage, "give a key file that `concordat init` made"},
 	{authority.ErrOtherKey, "other-key", client.ExitUsage, "keys/ and descriptor.json are of two authorities, or of two times; restore the pair that belongs together"},
 	{genesis.ErrProof, "descriptor-not-proven", client.ExitUsage, ""},
 	{genesis.ErrMalformed, "malformed-file", client.ExitUsage, "use genesis files and descriptors exactly as `concordat` wrote them"},
 	{genesis.ErrInvalid, "invalid-file", client.ExitUsage, ""},
+	{ledger.ErrLevel, "newer-level", client.ExitUsage, "install a version that knows the network's protocol level and start the node again: it goes on where it stopped"},
+	{audit.ErrLeftBehind, "left-behind", client.ExitUnreachable, "the network was recovered without this log: audit a node that went on"},
 	{ledger.ErrOtherNetwork, "other-network", client.ExitUsage, ""},
+	{ledger.ErrMissing, "no-ledger", client.ExitUsage, ""},
 	{ledger.ErrLocked, "directory-locked", client.ExitUsage, ""},
 	{ledger.ErrCorrupt, "ledger-corrupt", client.ExitTampering, "keep what you moved away until the cause is known, and leave data/raft where it is; if it comes again, the disk or the memory is bad"},
 	{ledger.ErrBroken, "broken", client.ExitUnreachable, "this node's storage failed and it has stopped vouching for its state: make room on the disk, or repair it, then start the node again; nothing in data/ may be deleted"},
@@ -89,6 +110,7 @@ var exits = []struct {
 	{bundle.ErrMalformed, "no-bundle", client.ExitUsage, "concordat bundle get makes bundles"},
 	{evidence.ErrProvesNothing, "proves-nothing", client.ExitRefused, "it speaks against nobody; is this the --genesis of the network that it is from?"},
 	{evidence.ErrMalformed, "no-evidence", client.ExitUsage, "concordat evidence get makes such files; use them exactly as they were made"},
+	{checkpoint.ErrMalformed, "no-checkpoint", client.ExitUsage, "GET /checkpoint of a node gives one; use it exactly as it was given"},
 	{statement.ErrInvalid, "invalid-statement", client.ExitUsage, ""},
 	{statement.ErrRegion, "not-a-region", client.ExitUsage, ""},
 	{statement.ErrArea, "not-an-area", client.ExitUsage, ""},

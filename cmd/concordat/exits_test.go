@@ -99,6 +99,7 @@ func TestWaitsOnce(t *testing.T) {
 		{client.Busy, 30 * time.Second, 1, 30 * time.Second},
 		{client.Busy, 0, 6, sendFor},
 		{client.Timeout, 30 * time.Second, 1, 30 * time.Second},
+		{client.HandoverPending, 0, 61, handoverFor},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
@@ -111,7 +112,7 @@ func TestWaitsOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			_, err = (&voice{&client.Author{Client: c}, client.Ordered}).send(context.Background(), []byte("s"), nil)
+			_, err = (&voice{&client.Author{Client: c}, client.Ordered}).send(context.Background(), newTerminal(nil, io.Discard, io.Discard), []byte("s"), nil)
 			if took := time.Since(began); !isNamed(err, test.name) || asked != test.asked || took != test.within {
 				t.Errorf("%s after %s: asked %d times in %s, %v; want %d times in %s", test.name, test.takes, asked, took, err, test.asked, test.within)
 			}

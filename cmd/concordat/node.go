@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -18,10 +20,11 @@ func newNode(t *terminal) *cobra.Command {
 	return group("node", "Run a node",
 		`  concordat node run --dir xa --genesis genesis.json --found     # the first start, with the other founders
   concordat node run --dir xa --config configs/validator.yaml    # every later start
+  concordat node run --dir xe --genesis genesis.json --join https://node.xa.example   # a new member
   concordat node config --dir xa                                  # what it would be told
 
 A node keeps the ledger, takes part in ordering it, and answers checks over HTTP.`,
-		newNodeRun(t), newNodeConfig(t))
+		newNodeRun(t), newNodeConfig(t), newNodeTransfer(t))
 }
 
 // running is what node run prints with --json once the node has started.
@@ -46,6 +49,10 @@ is not known is an error. Relative paths are relative to the working directory.
 An empty directory is no reason to found a network: it is as likely a lost
 disk. --found, on the first start only, lets the node take part in the founding.
 
+With --join, the node of an authority that is no member yet waits to be voted in:
+it shows where the vote stands, and joins by itself. The genesis is what it
+believes; the URL may be of anybody's node.
+
 A node that is behind, or whose disk is empty, fetches what it misses from the
 others before it takes part; on a terminal a bar shows how far it is.
 
@@ -66,28 +73,30 @@ SIGINT and SIGTERM stop the node in order; a second one kills it.`,
 }
 
 func runNode(cmd *cobra.Command, t *terminal, s *screen, cfg node.Config) error {
-	n, err := node.Start(cfg)
-	if err != nil {
-		return err
-	}
-	if asJSON(cmd) {
-		if err := t.emit(cmd, running{"http://" + n.HTTPAddress(), cfg.Dir, os.Getpid()}, nil); err != nil {
-			return fmt.Errorf("%w; the node stops (%v)", err, n.Close())
+	var now atomic.Pointer[node.Node] // the one that runs
+	var first sync.Once
+	var said error
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	watched := s.watch(ctx, func() *client.Progress {
+		if n := now.Load(); n != nil {
+			return n.Status().CatchingUp
 		}
-	}
-	watched := s.watch(cmd.Context(), func() *client.Progress { return n.Status().CatchingUp })
-	var fault error
-	select {
-	case <-cmd.Context().Done():
-		cfg.Logger.Info("node stops", "why", context.Cause(cmd.Context()))
-	case fault = <-n.Failed():
-		cfg.Logger.Error("node cannot go on", "err", fault)
-	}
+		return nil
+	})
+	err := node.Run(ctx, cfg, func(n *node.Node) {
+		now.Store(n)
+		first.Do(func() {
+			if !asJSON(cmd) {
+				return
+			}
+			if said = t.emit(cmd, running{"http://" + n.HTTPAddress(), cfg.Dir, os.Getpid()}, nil); said != nil {
+				cancel(said)
+			}
+		})
+	})
 	watched()
-	if err := n.Close(); err != nil {
-		return fmt.Errorf("stopping the node: %w", err)
-	}
-	return fault
+	return errors.Join(said, err)
 }
 
 // newLogger logs for the machine that the settings name. They have been checked.

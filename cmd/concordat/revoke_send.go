@@ -99,7 +99,7 @@ func (s *sending) batch(ctx context.Context, place int, of statement.HashType, h
 		if err != nil {
 			return err
 		}
-		sub, err := s.v.send(ctx, signed.Raw(), attachment)
+		sub, err := s.v.send(ctx, s.t, signed.Raw(), attachment)
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	hashes N FILE        writes N revocation hashes
 //	sealed URL           waits until the node's bundle has all that was said
 //	spoil FILE WORD OUT  writes FILE with one bit flipped just after WORD
+//	nosecrets FILE DIR   fails if FILE has anything that is the node's of DIR alone
 //	lie DIR GENESIS URL  co-signs another history with the keys in DIR, and shows it to the node
 //	mirror URL PATH NAME sets NAME to a copy of the node that flips one bit in the paths that begin with PATH
 func TestScripts(t *testing.T) {
@@ -54,16 +55,17 @@ func TestScripts(t *testing.T) {
 		Setup:               setupScript,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": func(ts *testscript.TestScript, _ bool, args []string) { freePorts(ts, args) },
-			"answers":  func(ts *testscript.TestScript, _ bool, args []string) { answersAt(ts, args[0]) },
-			"ready":    func(ts *testscript.TestScript, _ bool, args []string) { ready(ts, args[0]) },
-			"capture":  func(ts *testscript.TestScript, _ bool, args []string) { capture(ts, args[0], args[1]) },
-			"network":  func(ts *testscript.TestScript, _ bool, args []string) { awaitNetwork(ts, args[0]) },
-			"sealed":   func(ts *testscript.TestScript, _ bool, args []string) { sealedAt(ts, args[0]) },
-			"spoil":    func(ts *testscript.TestScript, _ bool, args []string) { spoil(ts, args[0], args[1], args[2]) },
-			"lie":      func(ts *testscript.TestScript, _ bool, args []string) { lie(ts, args[0], args[1], args[2]) },
-			"mirror":   func(ts *testscript.TestScript, _ bool, args []string) { mirror(ts, args[0], args[1], args[2]) },
-			"hashes":   func(ts *testscript.TestScript, _ bool, args []string) { hashes(ts, args[0], args[1]) },
+			"freeport":  func(ts *testscript.TestScript, _ bool, args []string) { freePorts(ts, args) },
+			"answers":   func(ts *testscript.TestScript, _ bool, args []string) { answersAt(ts, args[0]) },
+			"ready":     func(ts *testscript.TestScript, _ bool, args []string) { ready(ts, args[0]) },
+			"capture":   func(ts *testscript.TestScript, _ bool, args []string) { capture(ts, args[0], args[1]) },
+			"network":   func(ts *testscript.TestScript, _ bool, args []string) { awaitNetwork(ts, args[0]) },
+			"sealed":    func(ts *testscript.TestScript, _ bool, args []string) { sealedAt(ts, args[0]) },
+			"spoil":     func(ts *testscript.TestScript, _ bool, args []string) { spoil(ts, args[0], args[1], args[2]) },
+			"nosecrets": func(ts *testscript.TestScript, _ bool, args []string) { noSecrets(ts, args[0], args[1]) },
+			"lie":       func(ts *testscript.TestScript, _ bool, args []string) { lie(ts, args[0], args[1], args[2]) },
+			"mirror":    func(ts *testscript.TestScript, _ bool, args []string) { mirror(ts, args[0], args[1], args[2]) },
+			"hashes":    func(ts *testscript.TestScript, _ bool, args []string) { hashes(ts, args[0], args[1]) },
 		},
 	})
 }

@@ -26,7 +26,7 @@ const envPrefix = "CONCORDAT_"
 
 // flagKeys gives the settings that have a flag of their own.
 var flagKeys = map[string]string{
-	"dir": "dir", "genesis": "genesis", "found": "found", "http": "http", "listen": "listen",
+	"dir": "dir", "genesis": "genesis", "found": "found", "join": "join", "http": "http", "listen": "listen",
 	"profile": "profile", "prefer-quic": "prefer_quic", "max-age": "check.max_age",
 	"write-deadline": "storage.write_deadline", "log-level": "log.level", "log-format": "log.format",
 }
@@ -37,6 +37,7 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.String("dir", "", "the authority's directory, as init made it")
 	f.String("genesis", "", "the network's founding document (default genesis.json in --dir)")
 	f.Bool("found", false, "take part in founding the network: start with an empty ledger")
+	f.String("join", "", "`URL` of any node of the network that this authority is to become a member of")
 	f.String("http", "", "`HOST:PORT` of the API (default 127.0.0.1:8460)")
 	f.StringArray("listen", nil, "libp2p address (`MULTIADDR`) to listen on; repeat it (default: those in the genesis)")
 	f.String("profile", "", "timing of the links between validators: site, country or continents (default country)")

@@ -27,19 +27,34 @@ type speech struct {
 	wait      choice
 	revision  uint64
 	dryRun    bool
+	role      authority.Role // of the key that signs; "": the statement key
 }
 
 func (s *speech) flags(cmd *cobra.Command) {
+	s.speakerFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("dir", "key")
+}
+
+// speakerFlags are those of flags, for commands that may take a key from
+// elsewhere than --dir, and the rest from there.
+func (s *speech) speakerFlags(cmd *cobra.Command) {
 	s.talk.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&s.dir, "dir", "", "the authority's directory, as init made it")
-	f.StringVar(&s.key, "key", "", "`FILE` of the statement key, where it is kept elsewhere; with --authority")
+	f.StringVar(&s.key, "key", "", "`FILE` of the "+string(s.signs())+" key, where it is kept elsewhere; with --authority")
 	f.StringVar(&s.authority, "authority", "", "whose key --key is, like XA")
 	f.StringVar(&s.genesis, "genesis", "", "the network's founding document (default genesis.json in --dir, else the node's word)")
 	s.wait = choice{client.Final, []string{client.Accepted, client.Ordered, client.Final}}
 	f.Var(&s.wait, "wait", "how far the statement must have come")
 	f.BoolVar(&s.dryRun, "dry-run", false, "print the words of what would be signed, and sign nothing")
-	cmd.MarkFlagsMutuallyExclusive("dir", "key")
+}
+
+// signs is the role of the key that signs.
+func (s *speech) signs() authority.Role {
+	if s.role == "" {
+		return authority.Statement
+	}
+	return s.role
 }
 
 // revisionFlag is for the kinds of statement that make a revision of their subject.
@@ -117,7 +132,7 @@ func (s *speech) openKey(t *terminal) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.Key(authority.Statement)
+	k, err := d.Key(s.signs())
 	if err != nil {
 		return nil, err
 	}
@@ -151,12 +166,26 @@ func (s *speech) networkID(ctx context.Context, t *terminal, by *client.Author) 
 	}
 	a, ok := doc.Authority(by.Authority)
 	if !ok {
-		return statement.NetworkID{}, usage("%s is no authority of the network %q in %s; is this the right --genesis?", by.Authority, doc.Network, path)
+		t.say("remark: %s is not in the founding document of %q; the network takes its word only if it has been admitted since", by.Authority, doc.Network)
+		return doc.ID(), nil
 	}
-	if !a.Keys.Statement.Public().Equal(by.Key.Public()) {
-		t.say("remark: this is not the statement key that the genesis gives for %s; the network takes it only if it has been rotated since", by.Authority)
+	if !foundingKey(a, s.signs()).Equal(by.Key.Public()) {
+		t.say("remark: this is not the %s key that the genesis gives for %s; the network takes it only if it has been rotated since", s.signs(), by.Authority)
 	}
 	return doc.ID(), nil
+}
+
+// foundingKey is the key of a role that the genesis gives for an authority.
+func foundingKey(a genesis.Authority, role authority.Role) ed25519.PublicKey {
+	switch role {
+	case authority.Governance:
+		return a.Keys.Governance.Public()
+	case authority.Node:
+		return a.Keys.Node.Public()
+	case authority.Cosign:
+		return a.Keys.Cosign.Public()
+	}
+	return a.Keys.Statement.Public()
 }
 
 func readGenesis(path string) (*genesis.Document, error) {
@@ -262,7 +291,7 @@ func (v *voice) submit(ctx context.Context, t *terminal, answer *said, body stat
 		return err
 	}
 	answer.Revision = signed.Statement().Revision
-	sub, err := v.send(ctx, signed.Raw(), nil)
+	sub, err := v.send(ctx, t, signed.Raw(), nil)
 	if err != nil {
 		return err
 	}
@@ -275,17 +304,31 @@ func (v *voice) submit(ctx context.Context, t *terminal, answer *said, body stat
 
 // A node that is busy is asked again for a while: the same bytes cannot be
 // entered twice. One that has no quorum has waited for it already, and so has
-// one that was busy for all the time that a submission may take.
+// one that was busy for all the time that a submission may take. While the
+// validators hand over after a change, the next one has to wait: that takes
+// about as long as they take between two seals.
 const (
-	sendFor   = 5 * time.Second
-	sendPause = time.Second
+	sendFor     = 5 * time.Second
+	sendPause   = time.Second
+	handoverFor = time.Minute
 )
 
-func (v *voice) send(ctx context.Context, raw, attachment []byte) (client.Submitted, error) {
-	began := time.Now()
+func (v *voice) send(ctx context.Context, t *terminal, raw, attachment []byte) (client.Submitted, error) {
+	began, told := time.Now(), false
 	for {
 		sub, err := v.Client.Submit(ctx, raw, attachment, v.wait)
-		if err == nil || time.Since(began) >= sendFor || !isNamed(err, client.Busy) {
+		most := sendFor
+		switch {
+		case isNamed(err, client.HandoverPending):
+			most = handoverFor
+			if !told {
+				t.say("the validators are handing over after the change before this one: sending it again until they have, for up to %s", handoverFor)
+				told = true
+			}
+		case !isNamed(err, client.Busy):
+			return sub, err
+		}
+		if time.Since(began) >= most {
 			return sub, err
 		}
 		select {

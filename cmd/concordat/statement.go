@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"concordat/client"
+	"concordat/client/authority"
 	"concordat/ledger/statement"
 )
 
@@ -36,8 +37,10 @@ func newStatement(t *terminal) *cobra.Command {
 
 The signed bytes are fetched and checked here: that they hash to what was asked
 for, that they say what the node says they say, and that their authority's key
-has signed them, the key that --genesis names or else the node. A node that is
-caught contradicting what was signed is exit code 4.`,
+has signed them, the key that --genesis names or else the node. The exit code is 3
+where --genesis is given and names another, because the authority was admitted or
+its key replaced since; a node that is caught contradicting what was signed is exit
+code 4.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := k.client()
@@ -52,7 +55,7 @@ caught contradicting what was signed is exit code 4.`,
 			if err != nil {
 				return err
 			}
-			voucher, err := vouch(cmd.Context(), c, genesisFile, u)
+			voucher, proved, err := vouch(cmd.Context(), c, genesisFile, u)
 			if err != nil {
 				return err
 			}
@@ -68,7 +71,13 @@ caught contradicting what was signed is exit code 4.`,
 			if s.State == client.Ordered || s.State == client.Final {
 				a.Index = &s.Index
 			}
-			return t.emit(cmd, a, func(w io.Writer) error { return printStatement(w, a) })
+			if err := t.emit(cmd, a, func(w io.Writer) error { return printStatement(w, a) }); err != nil {
+				return err
+			}
+			if genesisFile != "" && !proved {
+				return &outcome{client.ExitUnreachable} // the signature line says why
+			}
+			return nil
 		},
 	}
 	k.flags(cmd)
@@ -102,40 +111,67 @@ func agree(ref string, s client.Statement) (*statement.Unverified, error) {
 	return u, nil
 }
 
-// vouch verifies the signature and says whose word the key is.
-func vouch(ctx context.Context, c *client.Client, genesisFile string, u *statement.Unverified) (string, error) {
+// vouch verifies the signature and says whose word the key is, and whether the
+// genesis proves it.
+func vouch(ctx context.Context, c *client.Client, genesisFile string, u *statement.Unverified) (voucher string, proved bool, err error) {
 	st := u.Statement()
-	var key ed25519.PublicKey
-	voucher := "verified with the key that the node names; give --genesis to be sure of it"
+	role := signerOf(st.Kind())
+	voucher = "verified with the " + string(role) + " key that the node names; give --genesis to be sure of it"
 	if genesisFile != "" {
 		doc, err := readGenesis(genesisFile)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if st.Network != doc.ID() {
-			return "", fmt.Errorf("%w: it was signed for network %s, and %s founds %s", client.ErrTampered, st.Network, genesisFile, doc.ID())
+			return "", false, fmt.Errorf("%w: it was signed for network %s, and %s founds %s", client.ErrTampered, st.Network, genesisFile, doc.ID())
 		}
-		a, ok := doc.Authority(st.Issuer)
-		if !ok {
-			return "", fmt.Errorf("%w: %s is no authority of the network in %s", client.ErrTampered, st.Issuer, genesisFile)
-		}
-		key, voucher = a.Keys.Statement.Public(), "verified with the key in "+genesisFile
-	} else {
-		all, err := c.Authorities(ctx)
-		if err != nil {
-			return "", err
-		}
-		for _, a := range all.Authorities {
-			if a.ID == string(st.Issuer) {
-				// A key that is not base64 verifies nothing, and Verify says so.
-				key, _ = base64.StdEncoding.DecodeString(a.Keys["statement"])
+		if a, ok := doc.Authority(st.Issuer); ok {
+			if key := foundingKey(a, role); statement.KeyIDOf(key) == u.KeyID() {
+				if _, err := u.Verify(key); err != nil {
+					return "", false, fmt.Errorf("%w: %w", client.ErrTampered, err)
+				}
+				return "verified with the key in " + genesisFile, true, nil
 			}
+		}
+		voucher = fmt.Sprintf("verified with a %s key that the node names, and %s does not: it was admitted or replaced since; concordat receipt verify, or audit, proves that", role, genesisFile)
+	}
+	all, err := c.Authorities(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	var key ed25519.PublicKey
+	for _, a := range all.Authorities {
+		if a.ID == string(st.Issuer) {
+			key = keyWithID(a, role, u.KeyID())
 		}
 	}
 	if _, err := u.Verify(key); err != nil {
-		return "", fmt.Errorf("%w: %w", client.ErrTampered, err)
+		return "", false, fmt.Errorf("%w: %w", client.ErrTampered, err)
 	}
-	return voucher, nil
+	return voucher, false, nil
+}
+
+// signerOf is the role of the key that signs statements of a kind.
+func signerOf(k statement.Kind) authority.Role {
+	switch {
+	case k.ByGovernance():
+		return authority.Governance
+	case k.ByNode():
+		return authority.Node
+	}
+	return authority.Statement
+}
+
+// keyWithID is an authority's key for a role with that id, a former one perhaps;
+// else its present one. A key that is not base64 verifies nothing, and Verify says so.
+func keyWithID(a client.Authority, role authority.Role, kid statement.KeyID) ed25519.PublicKey {
+	key, _ := base64.StdEncoding.DecodeString(a.Keys[string(role)])
+	for _, k := range a.History {
+		if public, err := base64.StdEncoding.DecodeString(k.Public); err == nil && k.Use == string(role) && statement.KeyIDOf(public) == kid {
+			return public
+		}
+	}
+	return key
 }
 
 func printStatement(w io.Writer, a checkedStatement) error {

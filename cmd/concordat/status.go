@@ -191,7 +191,14 @@ func (n nodeStatus) row() []string {
 	if by == "" {
 		by = "-"
 	}
-	return []string{n.Region, n.Node, n.Role + ", " + n.RaftRole, leader, fmt.Sprint(n.Size), short(n.Root),
+	role := n.Role
+	if role == "" {
+		role = "applicant"
+	}
+	if n.Standing != "" {
+		role = n.Standing + " " + role
+	}
+	return []string{n.Region, n.Node, role + ", " + n.RaftRole, leader, fmt.Sprint(n.Size), short(n.Root),
 		fmt.Sprint(n.Final.Size), n.Age, by, vouches, fmt.Sprint(n.Held), fmt.Sprintf("%d/%d", connected, len(n.Peers)), quorum}
 }
 
@@ -217,6 +224,12 @@ func (p *printer) below(n nodeStatus) {
 			where = fmt.Sprintf("statement %d", *e.Statement)
 		}
 		p.line("\n%s: evidence against %s [%s]: %s", who, e.Region, where, e.Words)
+	}
+	for _, e := range n.Expiring {
+		p.line("\n%s: %s %s ends at %s, in %d days\n  hint: %s", who, e.What, e.ID, stamp(&e.At), e.Days, e.Hint)
+	}
+	if n.Lineage > 1 {
+		p.line("\n%s: lineage %d: this network was recovered from the loss of a majority of its disks; its checkpoints are of the log %s", who, n.Lineage, n.Log.Origin)
 	}
 	if s := n.Seal; s != nil {
 		p.line("\n%s: the state was sealed at size %d, %s", who, s.Statement, stamp(&s.At))

@@ -10,6 +10,7 @@ import (
 	"concordat/ledger"
 	"concordat/ledger/block"
 	"concordat/ledger/checkpoint"
+	"concordat/ledger/genesis"
 )
 
 var (
@@ -29,17 +30,12 @@ type Ledger interface {
 	Flush() error
 }
 
-// Config is what Run needs and may use. Ledger and Net must be given.
+// Config is what Run needs and may use. Ledger, Net and Doc must be given.
 type Config struct {
 	Ledger Ledger
 	Net    Net
-	// Origin is the network's name, which the checkpoints must bear.
-	Origin string
-	// Validators are those whose word counts. Default: those that the ledger's
-	// state names at its size.
-	Validators func() (checkpoint.Validators, error)
-	// Certify verifies a note. Default: by Validators, and with Origin.
-	Certify func(note []byte) (*checkpoint.Certified, error)
+	// Doc is the network's founding document, from which on its validators are walked to.
+	Doc *genesis.Document
 	// SawBlock is given the signed headers of two blocks that one validator has
 	// signed for one place: evidence (certify.Certifier.SawBlock). It is called by
 	// any goroutine, and must not wait. nil: they are only logged.
@@ -99,29 +95,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
-	}
-	if c.Validators == nil {
-		c.Validators = func() (vs checkpoint.Validators, err error) {
-			v := c.Ledger.View()
-			defer func() { err = errors.Join(err, v.Close()) }()
-			return v.State().Validators()
-		}
-	}
-	if c.Certify == nil {
-		c.Certify = func(raw []byte) (*checkpoint.Certified, error) {
-			n, err := checkpoint.ParseNote(raw)
-			if err != nil {
-				return nil, err
-			}
-			if n.Checkpoint.Origin != c.Origin {
-				return nil, fmt.Errorf("it is of %.80q, this network is %q", n.Checkpoint.Origin, c.Origin)
-			}
-			vs, err := c.Validators()
-			if err != nil {
-				return nil, err
-			}
-			return n.Certify(vs)
-		}
 	}
 	return c
 }

@@ -15,6 +15,8 @@
 //
 // What vouches for what:
 //
+//   - who may co-sign: the ledger, and beyond it the handovers and recoveries since
+//     then, which peers show (package receipt);
 //   - the size and the root: a quorum's co-signatures (package checkpoint);
 //   - every statement: its leaf hash, in tiles that lead to that root;
 //   - an attachment: its digest, in the statement;
@@ -37,4 +39,6 @@
 //	    call's answer by MaxAnswer for each call in progress.
 //	C5  A ledger that is of another history is never touched (ErrOtherHistory).
 //	C6  Run ends with its context, and nothing that it started outlives it.
+//	C7  Nobody is believed to certify but who is named by the genesis, by this ledger,
+//	    or by steps that lead from there; of a size the newest of them.
 package catchup

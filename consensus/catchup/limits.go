@@ -2,6 +2,7 @@ package catchup
 
 import (
 	"concordat/ledger/merkle"
+	"concordat/ledger/receipt"
 	"concordat/ledger/statement"
 )
 
@@ -12,11 +13,12 @@ const (
 	EntriesProtocol     = "catchup/entries/1"
 	AttachmentsProtocol = "catchup/attachments/1"
 	BlocksProtocol      = "catchup/blocks/1"
+	StepsProtocol       = "catchup/steps/1"
 )
 
 // Protocols are all names that a node hands to Server.Serve.
 func Protocols() []string {
-	return []string{OfferProtocol, TilesProtocol, EntriesProtocol, AttachmentsProtocol, BlocksProtocol}
+	return []string{OfferProtocol, TilesProtocol, EntriesProtocol, AttachmentsProtocol, BlocksProtocol, StepsProtocol}
 }
 
 // Every bound on what travels.
@@ -44,5 +46,6 @@ const (
 var (
 	_ [contentBytes - statement.MaxAttachment - itemBytes]struct{}
 	_ [contentBytes - statement.MaxSize - itemBytes]struct{}
+	_ [contentBytes - receipt.MaxStep - itemBytes]struct{}
 	_ [contentBytes - MaxTiles*(merkle.TileWidth*merkle.HashSize+itemBytes)]struct{}
 )

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -81,7 +82,21 @@ func newNetwork(t testing.TB, ids ...string) *network {
 	if err := doc.Check(); err != nil {
 		t.Fatalf("founding document: %v", err)
 	}
+	documents.Store(doc.ID(), doc)
 	return &network{doc: doc, id: doc.ID()}
+}
+
+var documents sync.Map // of all test networks, by id
+
+// docOf is the founding document of a ledger's network.
+func docOf(l Ledger) *genesis.Document {
+	v := l.View()
+	n, err := v.State().Network()
+	if err := errors.Join(err, v.Close()); err != nil {
+		panic(err)
+	}
+	doc, _ := documents.Load(n.ID)
+	return doc.(*genesis.Document)
 }
 
 func (n *network) open(t testing.TB, fs vfs.FS) *ledger.Ledger {
@@ -339,7 +354,7 @@ func (w *wires) called(to string) (n int) {
 // config is for tests: what goes wrong is found out soon.
 func config(l Ledger, net Net) Config {
 	return Config{
-		Ledger: l, Net: net, Origin: origin, Logger: quiet, ProgressEvery: 5 * time.Millisecond,
+		Ledger: l, Net: net, Doc: docOf(l), Logger: quiet, ProgressEvery: 5 * time.Millisecond,
 		CallTimeout: 2 * time.Second, Hedge: 40 * time.Millisecond, Rest: 2 * time.Millisecond, MaxRest: 50 * time.Millisecond,
 	}
 }

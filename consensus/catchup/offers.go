@@ -63,22 +63,27 @@ func counts(vs checkpoint.Validators, name string) bool {
 // listen asks all peers at once how far they are. It waits for the last only as
 // long as for a single call, and less when enough have answered.
 func (r *run) listen(ctx context.Context) (*survey, error) {
-	vs, err := r.cfg.Validators()
-	if err != nil {
+	if err := r.belief.refresh(); err != nil {
 		return nil, fmt.Errorf("reading the validators: %w", err)
 	}
-	r.validators = vs
+	r.validators = r.belief.newest()
 	s := &survey{}
 	s.offers, s.silent = r.offers(ctx, r.peers.refresh(), 0)
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	for _, o := range s.offers {
+	r.validators = r.belief.newest() // who they are may have been learnt by it
+	for i := range s.offers {
+		o := &s.offers[i]
+		if o.certified != nil && r.belief.abandoned(o.certified.Checkpoint()) {
+			o.certified = nil // believed before somebody told of the recovery
+		}
 		r.peers.said(o.from, o.answer.Head)
-		if counts(vs, o.from) {
+		if counts(r.validators, o.from) {
 			s.heard++
 		}
 	}
+	var err error
 	s.known, err = candidates(s.offers)
 	return s, err
 }
@@ -164,6 +169,9 @@ func (r *run) offers(ctx context.Context, names []string, size uint64) (out []of
 		r.peers.flying.Go(func() {
 			h := heard{offer: offer{from: name}}
 			h.err = r.peers.call(ctx, name, OfferProtocol, &offerRequest{Size: size}, &h.answer)
+			if h.err == nil && len(h.answer.Note) > 0 {
+				h.certified, h.err = r.belief.certified(ctx, name, h.answer.Note)
+			}
 			answers <- h
 		})
 	}
@@ -221,19 +229,15 @@ func (p *peers) ready(name string) *peer {
 	return pe
 }
 
-// verify checks an offer's note, and that the offer does not contradict itself.
+// verify checks that an offer does not contradict itself, nor its note.
 func (r *run) verify(o *offer, asked uint64) error {
-	if len(o.answer.Note) == 0 {
+	c := o.certified
+	if c == nil {
 		if asked == 0 && o.answer.Size != 0 {
 			return lie("the place of size %d, which it does not say to be certified", o.answer.Size)
 		}
 		return nil
 	}
-	c, err := r.cfg.Certify(o.answer.Note)
-	if err != nil {
-		return lie("its newest certified checkpoint: %w", err)
-	}
-	o.certified = c
 	at := c.Checkpoint()
 	want := at.Size
 	if asked != 0 {

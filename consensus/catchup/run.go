@@ -17,17 +17,19 @@ import (
 type run struct {
 	cfg        *Config
 	peers      *peers
+	belief     *belief
 	meter      *meter
 	log        *slog.Logger
 	began      time.Time
-	validators checkpoint.Validators // as of the last time that peers were asked
+	validators checkpoint.Validators // the newest that were believed when peers were last asked: their word counts
 	fetched    uint64
 	exposed    sync.Map // by statement.Region: who is known to have signed two blocks for one place
 }
 
 func newRun(cfg *Config) *run {
 	m := newMeter(cfg.Ledger.Head().Size)
-	return &run{cfg: cfg, peers: newPeers(cfg, m), meter: m, log: cfg.Logger, began: time.Now()}
+	p := newPeers(cfg, m)
+	return &run{cfg: cfg, peers: p, belief: newBelief(cfg, p), meter: m, log: cfg.Logger, began: time.Now()}
 }
 
 // run asks and fetches by turns until enough is there.

@@ -169,6 +169,12 @@ func (s *Server) answer(name string, req []byte) (out []byte, err error) {
 			return nil, err
 		}
 		return serveBlocks(v, q)
+	case StepsProtocol:
+		var q stepsRequest
+		if err := decode(req, MaxRequest, &q); err != nil {
+			return nil, err
+		}
+		return serveSteps(v, q)
 	}
 	return nil, malformed("nothing is served as %q", name)
 }
@@ -310,4 +316,20 @@ func serveBlocks(v *ledger.View, q blocksRequest) ([]byte, error) {
 		records[i] = p.Encode()
 	}
 	return done(blocksAnswer{Records: records}), nil
+}
+
+func serveSteps(v *ledger.View, q stepsRequest) ([]byte, error) {
+	steps, err := v.StepsFrom(q.Have, contentBytes)
+	if err != nil {
+		return nil, err
+	}
+	out := stepsAnswer{Steps: [][]byte{}}
+	for _, s := range steps {
+		raw, err := s.Encode()
+		if err != nil {
+			return nil, err
+		}
+		out.Steps = append(out.Steps, raw)
+	}
+	return done(out), nil
 }

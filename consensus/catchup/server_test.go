@@ -208,6 +208,7 @@ func FuzzDecode(f *testing.F) {
 		&attachmentsRequest{Digests: [][32]byte{{1}, {2}}}, &attachmentsAnswer{Attachments: [][]byte{{}, {1}}},
 		&blocksRequest{From: 1, To: 9}, &blocksRequest{From: 1, To: 9, Digest: true},
 		&blocksAnswer{Records: [][]byte{proof.Encode()}}, &blocksAnswer{Digest: &[32]byte{7}},
+		&stepsRequest{Have: 3}, &stepsAnswer{Steps: [][]byte{{1, 2}, {3}}}, &stepsAnswer{Steps: [][]byte{}},
 	} {
 		f.Add(mustEncode(m))
 	}
@@ -216,6 +217,7 @@ func FuzzDecode(f *testing.F) {
 		for _, m := range []message{
 			&offerRequest{}, &offerAnswer{}, &tilesRequest{}, &tilesAnswer{}, &entriesRequest{}, &entriesAnswer{},
 			&attachmentsRequest{}, &attachmentsAnswer{}, &blocksRequest{}, &blocksAnswer{},
+			&stepsRequest{}, &stepsAnswer{},
 		} {
 			if decode(data, MaxAnswer, m) == nil && !bytes.Equal(mustEncode(m), data) {
 				t.Errorf("%T: %x is read and is not what is written", m, data)
@@ -261,7 +263,7 @@ func FuzzServe(f *testing.F) {
 	s := NewServer(ServerConfig{Source: c.l, BytesPerSecond: -1})
 	for i, q := range []message{
 		&offerRequest{Size: 60}, &tilesRequest{Tiles: []tileRef{{Index: 1, Width: 44}}}, &entriesRequest{From: 290, Count: 20},
-		&attachmentsRequest{Digests: [][32]byte{{1}}}, &blocksRequest{From: 3, To: 200},
+		&attachmentsRequest{Digests: [][32]byte{{1}}}, &blocksRequest{From: 3, To: 200}, &stepsRequest{},
 	} {
 		f.Add(uint8(i), mustEncode(q))
 	}

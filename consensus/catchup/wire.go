@@ -12,6 +12,7 @@ import (
 	"concordat/ledger/block"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/merkle"
+	"concordat/ledger/receipt"
 	"concordat/ledger/statement"
 )
 
@@ -104,6 +105,17 @@ type blocksRequest struct {
 type blocksAnswer struct {
 	Records [][]byte           `cbor:"1,keyasint,omitempty"`
 	Digest  *[sha256.Size]byte `cbor:"2,keyasint,omitempty"`
+}
+
+// stepsRequest asks for the changes of validators since the genesis.
+type stepsRequest struct {
+	Have uint64 `cbor:"1,keyasint"` // how many of the first the asker has already
+}
+
+// stepsAnswer has the first of those asked for, each a receipt.Step, and at least
+// one unless there is none.
+type stepsAnswer struct {
+	Steps [][]byte `cbor:"1,keyasint"`
 }
 
 // A record is what a ledger keeps of a block, beside its statements: the header
@@ -239,6 +251,22 @@ func (a *blocksAnswer) validate() error {
 		return malformed("both records and their digest")
 	}
 	return nil // the codec bounds their number; readRecords checks what they say
+}
+
+func (q *stepsRequest) validate() error {
+	if q.Have > receipt.MaxSteps {
+		return malformed("%d changes of validators, at most %d", q.Have, receipt.MaxSteps)
+	}
+	return nil
+}
+
+func (a *stepsAnswer) validate() error {
+	for _, s := range a.Steps {
+		if len(s) == 0 || len(s) > receipt.MaxStep {
+			return malformed("a change of validators of %d bytes, want 1 to %d", len(s), receipt.MaxStep)
+		}
+	}
+	return nil // the codec bounds their number
 }
 
 type message interface{ validate() error }

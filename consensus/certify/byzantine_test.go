@@ -616,7 +616,7 @@ func TestSuspended(t *testing.T) {
 			t.Error("two of four make a quorum")
 		}
 		words := strings.Join(c.Status().NotFinal, "\n")
-		if !strings.Contains(words, "1 of 4 validators are suspended by evidence: XD; 3 are needed") || !strings.Contains(words, "do not answer: XC") {
+		if !strings.Contains(words, "1 of 4 validators are suspended by evidence or vote: XD; 3 are needed") || !strings.Contains(words, "do not answer: XC") {
 			t.Errorf("it says %q", words)
 		}
 	})

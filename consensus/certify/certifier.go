@@ -2,7 +2,6 @@ package certify
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,7 +43,7 @@ type Certifier struct {
 	closed  bool
 	changed chan struct{}
 	pins    pins
-	vs      checkpoint.Validators // at the newest pin
+	latest  checkpoint.Electorate // of the newest pin's size
 	peers   map[string]*peer
 	mine    []echo // own echoes, the newest of each size and root; ascending by size
 
@@ -64,7 +63,7 @@ type Certifier struct {
 	stray     mark      // the greatest that our key signed and the signer does not know
 	strayTime int64
 	joins     bool                        // Joins was called
-	heads     map[statement.Region]uint64 // in quarantine: the least that each other validator has said since we began (F10)
+	heads     map[statement.Region]uint64 // what each other validator first said since the quarantine began (F10)
 
 	records  map[statement.Region]*record
 	headers  map[statement.Region][]header
@@ -92,6 +91,8 @@ type echo struct {
 	at       time.Time
 	digest   merkle.Hash // of the header of the block that ends there; zero: not told
 	compared bool        // another digest than ours, and the header was asked for
+	// by certifies that size, in what we hold ourselves.
+	by checkpoint.Electorate
 }
 
 // ErrClosed: the certifier was closed.
@@ -117,10 +118,14 @@ func Open(cfg Config) (*Certifier, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.begin(cfg.Ran, cfg.Ledger.Certified() != nil); err != nil {
+		x := cfg.Ledger.Certified()
+		if err := s.begin(cfg.Ran, x != nil && x.Checkpoint().Origin == cfg.Origin); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 		c.signer, c.signed = s, s.last
+		for id, size := range s.last.heads {
+			c.heads[id] = size
+		}
 	}
 	if err := c.recall(); err != nil {
 		err = errors.Join(err, closeAll(c.pins.clear()))
@@ -278,28 +283,11 @@ func (c *Certifier) WaitFinal(ctx context.Context, size uint64) error {
 	}
 }
 
-// keyFault says what is wrong with this node's keys, by the ledger. It has no locks.
-func keyFault(cfg Config, vs checkpoint.Validators) error {
-	v, ok := vs.Find(cfg.Self)
-	switch {
-	case !ok:
-		return fmt.Errorf("%s is no validator", cfg.Self)
-	case !cfg.signs():
-		return errors.New("this node has no keys to sign with")
-	case v.Suspended:
-		return fmt.Errorf("%s is suspended: the ledger has evidence against it", cfg.Self)
-	case !v.Cosign.Equal(cfg.Cosign.Public().(ed25519.PublicKey)):
-		return fmt.Errorf("the co-signing key is not the one that the ledger has for %s", cfg.Self)
-	case !v.Node.Equal(cfg.Node.Public().(ed25519.PublicKey)):
-		return fmt.Errorf("the node key is not the one that the ledger has for %s", cfg.Self)
-	}
-	return nil
-}
-
-// blockedLocked lists why this node may neither echo nor sign. may is what May said.
+// blockedLocked lists why this node may neither echo nor sign anything. may is
+// what May said. Whether it is asked at all depends on the size (Config.voice).
 func (c *Certifier) blockedLocked(may error) []string {
 	var why []string
-	for _, err := range []error{keyFault(c.cfg, c.vs), c.forked, c.rivalKey, c.broken, may} {
+	for _, err := range []error{c.forked, c.rivalKey, c.broken, may} {
 		if err != nil {
 			why = append(why, err.Error())
 		}
@@ -307,7 +295,15 @@ func (c *Certifier) blockedLocked(may error) []string {
 	if w := c.quarantineLocked(); w != "" {
 		why = append(why, w)
 	}
+	if c.signed.later != "" {
+		why = append(why, fmt.Sprintf("this validator has signed for the log %q, and its ledger is still that of %q: it signs again when it has caught up", c.signed.later, c.cfg.Origin))
+	}
 	return why
+}
+
+// voiceLocked is what this node signs with, where those certify.
+func (c *Certifier) voiceLocked(e checkpoint.Electorate) (voice, error) {
+	return c.cfg.voice(e, c.signed.silent)
 }
 
 // breaks takes note that the ledger failed. Its owner stops the node (ledger.ErrBroken).

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"concordat/ledger/checkpoint"
@@ -27,6 +28,7 @@ type signedLine struct {
 	kind    lineKind
 	at      time.Time // of a co-signature
 	verdict verdict
+	key     string // the public key that verified it
 }
 
 // record is what is remembered of one validator's signatures (F6).
@@ -47,7 +49,7 @@ func (r *record) knows(m mark, line string) bool {
 func (r *record) add(l signedLine) {
 	switch l.verdict {
 	case foreign:
-		if r.knows(l.mark, l.line) || slices.ContainsFunc(r.suspects, func(o signedLine) bool { return o.mark == l.mark && o.kind == l.kind }) {
+		if r.knows(l.mark, l.line) || slices.ContainsFunc(r.suspects, func(o signedLine) bool { return o.mark == l.mark && o.kind == l.kind && o.key == l.key }) {
 			return
 		}
 		r.suspects = append(r.suspects, l)
@@ -63,7 +65,7 @@ func (r *record) add(l signedLine) {
 		}
 	}
 	for i, o := range r.recent {
-		if o.mark == l.mark && o.kind == l.kind {
+		if o.mark == l.mark && o.kind == l.kind && o.key == l.key {
 			if l.at.After(o.at) {
 				r.recent[i] = l
 			}
@@ -75,10 +77,10 @@ func (r *record) add(l signedLine) {
 	r.recent = r.recent[:min(len(r.recent), maxRecent)]
 }
 
-// cosigned gives the co-signature of m that counts.
-func (r *record) cosigned(m mark) (signedLine, bool) {
+// cosigned gives the co-signature of m by a key that counts.
+func (r *record) cosigned(m mark, key string) (signedLine, bool) {
 	for _, l := range r.recent {
-		if l.mark == m && l.kind == kindCosign {
+		if l.mark == m && l.kind == kindCosign && l.key == key {
 			return l, true
 		}
 	}
@@ -95,35 +97,49 @@ func (c *Certifier) recordLocked(id statement.Region) *record {
 }
 
 // collect verifies a note's lines, whoever gave them, and keeps those of
-// validators (F5). Errors: the note is of another log, or a line of a known key
-// fails; what was verified before it is kept.
+// validators (F5). Errors: the note is of another network's log, or a line of a
+// known key fails; what was verified before it is kept.
 func (c *Certifier) collect(n *checkpoint.Note) error {
-	_, _, err := c.collected(n)
+	_, err := c.collected(n)
 	return err
 }
 
-// collected collects a note, and says how it stands to our ledger and which
-// validators are known to have signed it.
-func (c *Certifier) collected(n *checkpoint.Note) (stands verdict, by []statement.Region, err error) {
+// collection is what came of a note.
+type collection struct {
+	stands verdict            // how it stands to our ledger
+	by     []statement.Region // which validators are known to have signed it
+	early  bool               // somebody has whom the ledger does not know as a validator, and may when it is there
+}
+
+// collected collects a note. One of another lineage of this network is of
+// another log, from before a recovery or after it, and tells nothing about this one.
+func (c *Certifier) collected(n *checkpoint.Note) (out collection, err error) {
 	if n.Checkpoint.Origin != c.cfg.Origin {
-		return unjudged, nil, fmt.Errorf("%w: a checkpoint of the log %q, this one is %q", errMalformed, n.Checkpoint.Origin, c.cfg.Origin)
+		if networkOf(n.Checkpoint.Origin) == networkOf(c.cfg.Origin) {
+			return collection{}, nil
+		}
+		return collection{}, fmt.Errorf("%w: a checkpoint of the log %q, this one is %q", errMalformed, n.Checkpoint.Origin, c.cfg.Origin)
 	}
 	m := mark{n.Checkpoint.Size, n.Checkpoint.Root}
 	if m.size == 0 {
-		return unjudged, nil, fmt.Errorf("%w: a checkpoint of size 0, which nobody signs", errMalformed)
+		return collection{}, fmt.Errorf("%w: a checkpoint of size 0, which nobody signs", errMalformed)
 	}
-	if stands, err = c.stands(m); err != nil {
+	by, known, err := c.electorate(m.size)
+	if err == nil {
+		out.stands, err = c.stands(m)
+	}
+	if err != nil {
 		c.breaks(err)
-		return unjudged, nil, nil
+		return collection{}, nil
 	}
 	c.mu.Lock()
-	vs := c.vs
+	latest := c.latest
 	var lines []string
 	for _, s := range n.Lines {
 		known := false
 		for id, r := range c.records {
 			if r.knows(m, s) {
-				known, by = true, append(by, id)
+				known, out.by = true, append(out.by, id)
 			}
 		}
 		if !known {
@@ -132,43 +148,91 @@ func (c *Certifier) collected(n *checkpoint.Note) (stands verdict, by []statemen
 	}
 	c.mu.Unlock()
 	for _, s := range lines {
-		l := signedLine{mark: m, line: s, kind: kindCosign, verdict: stands}
-		cosig, err := vs.VerifyCosignature(n.Checkpoint, s)
-		who := cosig.By
-		if errors.Is(err, checkpoint.ErrUnknownSigner) {
-			l.kind = kindLog
-			who, err = vs.VerifyLog(n.Checkpoint, s)
-		} else if l.at = cosig.At; cosig.At.After(c.cfg.Now().Add(clockSlack)) {
-			l.kind = kindEarly
+		l, who, err := c.verify(n.Checkpoint, s, by)
+		if errors.Is(err, checkpoint.ErrUnknownSigner) && latest.From != by.From {
+			// It counts for nothing, and may be evidence.
+			l, who, err = c.verify(n.Checkpoint, s, latest)
 		}
 		switch {
 		case errors.Is(err, checkpoint.ErrUnknownSigner):
-			continue // a witness's
+			out.early = !known // a witness, or who becomes a validator beyond our head
+			continue
 		case err != nil:
-			return stands, by, fmt.Errorf("%w: %w", errMalformed, err)
+			return out, fmt.Errorf("%w: %w", errMalformed, err)
 		}
+		l.verdict = out.stands
 		c.keep(who, l)
-		by = append(by, who)
+		out.by = append(out.by, who)
 	}
 	c.wakeJudge.wake()
-	slices.Sort(by)
-	return stands, slices.Compact(by), nil
+	slices.Sort(out.by)
+	out.by = slices.Compact(out.by)
+	return out, nil
+}
+
+// verify reads a line as one of those validators'.
+func (c *Certifier) verify(at checkpoint.Checkpoint, s string, by checkpoint.Electorate) (signedLine, statement.Region, error) {
+	l := signedLine{mark: mark{at.Size, at.Root}, line: s, kind: kindCosign}
+	cosig, v, err := by.VerifyCosignature(at, s)
+	switch {
+	case err == nil:
+		if l.at, l.key = cosig.At, string(v.Cosign); cosig.At.After(c.cfg.Now().Add(clockSlack)) {
+			l.kind = kindEarly
+		}
+	case errors.Is(err, checkpoint.ErrUnknownSigner):
+		l.kind = kindLog
+		v, err = by.VerifyLog(at, s)
+		l.key = string(v.Node)
+	}
+	return l, v.ID, err
+}
+
+// networkOf is the network's name in an origin.
+func networkOf(origin string) string {
+	name, _, _ := strings.Cut(origin, "/")
+	return name
+}
+
+// collectLater looks again at what was signed by whom we did not know, at sizes
+// that our ledger has by now.
+func (c *Certifier) collectLater() {
+	c.mu.Lock()
+	var due []*checkpoint.Note
+	if head := c.pins.newest(); head != nil {
+		for _, p := range c.peers {
+			p.later = slices.DeleteFunc(p.later, func(n *checkpoint.Note) bool {
+				if n.Checkpoint.Size > head.size {
+					return false
+				}
+				due = append(due, n)
+				return true
+			})
+		}
+	}
+	c.mu.Unlock()
+	for _, n := range due {
+		if err := c.collect(n); err != nil {
+			c.log.Debug("what was signed before this ledger had it is no signature", "size", n.Checkpoint.Size, "err", err)
+		}
+	}
 }
 
 // keep takes a verified line into the records.
 func (c *Certifier) keep(by statement.Region, l signedLine) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if by == c.cfg.Self && c.signer != nil {
-		c.ownLineLocked(l)
-	}
+	c.ownLineLocked(by, l)
 	c.recordLocked(by).add(l)
 }
 
 // ownLineLocked looks at a signature of our own key. That we do not know it
 // means that the signer's file was lost or is an old one, or that somebody else
-// has the key: the first is mended, the second is not.
-func (c *Certifier) ownLineLocked(l signedLine) {
+// has the key: the first is mended, the second is not. A key that this node has
+// no more, or signs nothing with, may be anybody's.
+func (c *Certifier) ownLineLocked(by statement.Region, l signedLine) {
+	if by != c.cfg.Self || c.signer == nil || !c.cfg.holds(l.key) || slices.Contains(c.signed.silent, l.key) {
+		return
+	}
 	if l.mark == c.signed.mark && l.verdict == foreign {
 		return // it is what the signer remembers; signedFits sees that this ledger is another history
 	}

@@ -38,13 +38,20 @@ type Ledger interface {
 type Config struct {
 	// Self is this node's authority.
 	Self statement.Region
-	// Origin names the log in checkpoints: the network's name in the genesis.
+	// Origin names the log in checkpoints: the network's name in the genesis, with
+	// the lineage from the second on (checkpoint.Origin). Nothing is signed for another.
 	Origin string
 	// Network is the network's id.
 	Network statement.NetworkID
 	// Cosign and Node are the keys with which a validator signs: the
-	// co-signature, and the log's own signature. An observer may leave both out.
+	// co-signature, and the log's own signature. An observer may leave both out;
+	// one that is to become a validator gives them, so that it knows by then that
+	// they have signed nothing (F10).
 	Cosign, Node ed25519.PrivateKey
+	// Former are this validator's keys before a rotation, as long as the validators
+	// with the new ones have not taken over. Every checkpoint is signed with all
+	// keys that its electorate has for this validator.
+	Former []Keys
 	// SignerPath is the file that remembers what was signed (F1). Keep it apart
 	// from the database, and out of every backup. An observer may leave it out.
 	SignerPath string
@@ -77,6 +84,11 @@ type Config struct {
 	OnEvidence func(evidence.Proof) error
 
 	disk disk // nil: the operating system's; else a test's
+	// electorateAt reads from a view who certifies a size of at most its own. Nil:
+	// as its state says. Tests have other histories.
+	electorateAt func(v *ledger.View, size uint64) (checkpoint.Electorate, error)
+	// electorates reads all up to a view's size. Nil: as its state says.
+	electorates func(v *ledger.View) (checkpoint.Electorates, error)
 }
 
 // ErrConfig: a configuration that cannot work.
@@ -107,6 +119,12 @@ func (c Config) withDefaults() Config {
 	if c.disk == nil {
 		c.disk = osDisk{}
 	}
+	if c.electorateAt == nil {
+		c.electorateAt = func(v *ledger.View, size uint64) (checkpoint.Electorate, error) { return v.State().ElectorateAt(size) }
+	}
+	if c.electorates == nil {
+		c.electorates = func(v *ledger.View) (checkpoint.Electorates, error) { return v.State().Electorates() }
+	}
 	return c
 }
 
@@ -123,12 +141,24 @@ func (c Config) validate() error {
 	if c.Network == (statement.NetworkID{}) {
 		fault("Network is zero: want the SHA-256 of the genesis file")
 	}
-	if c.signs() {
-		for name, key := range map[string]ed25519.PrivateKey{"Cosign": c.Cosign, "Node": c.Node} {
-			if len(key) != ed25519.PrivateKeySize {
-				fault("%s has %d bytes, want %d: an Ed25519 private key", name, len(key), ed25519.PrivateKeySize)
-			}
+	check := func(name string, key ed25519.PrivateKey) {
+		if len(key) != ed25519.PrivateKeySize {
+			fault("%s has %d bytes, want %d: an Ed25519 private key", name, len(key), ed25519.PrivateKeySize)
 		}
+	}
+	if len(c.Former) > maxFormer {
+		fault("Former has %d pairs of keys, at most %d: those of a rotation that is not handed over", len(c.Former), maxFormer)
+	}
+	for i, k := range c.Former {
+		check(fmt.Sprintf("Former[%d].Cosign", i), k.Cosign)
+		check(fmt.Sprintf("Former[%d].Node", i), k.Node)
+	}
+	if !c.signs() && len(c.Former) > 0 {
+		fault("Former has keys, and Cosign and Node are missing")
+	}
+	if c.signs() {
+		check("Cosign", c.Cosign)
+		check("Node", c.Node)
 		if c.SignerPath == "" {
 			fault("SignerPath is missing: give a file apart from the database, which no backup holds")
 		}

@@ -7,6 +7,7 @@ import (
 
 	"concordat/ledger"
 	"concordat/ledger/checkpoint"
+	"concordat/ledger/statement"
 )
 
 // signLoop co-signs what a quorum echoes. It alone uses the signer, and may
@@ -45,10 +46,13 @@ func (c *Certifier) signStep(now time.Time) error {
 	may := c.cfg.May()
 	c.mu.Lock()
 	stray, strayTime, joins := c.stray, c.strayTime, c.joins
-	m, found := c.targetLocked(now)
+	m, own, found := c.targetLocked(now)
 	blocked := len(c.blockedLocked(may)) > 0
 	c.mu.Unlock()
 
+	if c.signer.last.later != "" {
+		return nil
+	}
 	if last := c.signer.last; stray.size > last.size || stray == last.mark && strayTime > last.time {
 		s, err := c.signer.raise(stray, strayTime)
 		if err != nil {
@@ -56,7 +60,8 @@ func (c *Certifier) signStep(now time.Time) error {
 		}
 		c.log.Warn("the signer's file did not know what this validator has signed: it signs nothing until the others have certified something without it", "size", stray.size)
 		c.mu.Lock()
-		c.signed = s
+		// What others said before is no bound on it: the file may be an old copy.
+		c.signed, c.heads = s, map[statement.Region]uint64{}
 		c.notifyLocked()
 		c.mu.Unlock()
 		return nil
@@ -79,7 +84,7 @@ func (c *Certifier) signStep(now time.Time) error {
 		c.breaks(err)
 		return nil
 	}
-	s, err := c.signer.sign(m, c.cfg.Now())
+	s, err := c.signer.sign(m, c.cfg.Now(), own)
 	if err != nil {
 		return err
 	}
@@ -92,8 +97,12 @@ func (c *Certifier) signStep(now time.Time) error {
 	c.signed, c.signedAt = s, now
 	rec := c.recordLocked(c.cfg.Self)
 	at := time.Unix(s.time, 0).UTC()
-	rec.add(signedLine{m, s.lines[0], kindCosign, at, ours})
-	rec.add(signedLine{m, s.lines[1], kindLog, time.Time{}, ours})
+	for i, k := range own.cosign {
+		rec.add(signedLine{m, s.lines[i], kindCosign, at, ours, string(publicOf(k))})
+	}
+	for i, k := range own.node {
+		rec.add(signedLine{m, s.lines[len(own.cosign)+i], kindLog, time.Time{}, ours, string(publicOf(k))})
+	}
 	for _, p := range c.peers {
 		c.queueOwnLocked(p, now)
 	}
@@ -123,8 +132,9 @@ func (c *Certifier) signedFits() (bool, error) {
 	return stands == ours, err // one that is beyond it is not signed below: allows
 }
 
-// targetLocked gives the greatest size that a quorum echoes and that may be signed.
-func (c *Certifier) targetLocked(now time.Time) (mark, bool) {
+// targetLocked gives the greatest size that a quorum echoes and that may be
+// signed, and with what. Where validators change it takes a quorum of each set.
+func (c *Certifier) targetLocked(now time.Time) (mark, voice, bool) {
 	for _, own := range slices.Backward(c.mine) {
 		var since time.Time
 		if own.mark == c.signed.mark && len(c.signed.lines) > 0 {
@@ -138,17 +148,25 @@ func (c *Certifier) targetLocked(now time.Time) (mark, bool) {
 		if own.size < c.finalSizeLocked() || c.signed.allows(own.mark) != nil || !own.at.After(since) {
 			continue
 		}
-		echoed := 1
-		for _, p := range c.othersLocked() {
-			if e, ok := p.echoOf(own.mark); ok && e.at.After(since) {
-				echoed++
-			}
+		keys, err := c.voiceLocked(own.by)
+		if err != nil {
+			continue // it was asked for before, so what has changed since is what we were told to sign with
 		}
-		if echoed >= c.vs.Quorum() {
-			return own.mark, true
+		if quorums(own.by, func(v checkpoint.Validator) bool {
+			if v.ID == c.cfg.Self {
+				return true
+			}
+			p := c.peers[string(v.ID)]
+			if p == nil {
+				return false
+			}
+			e, ok := p.echoOf(own.mark)
+			return ok && e.at.After(since)
+		}) {
+			return own.mark, keys, true
 		}
 	}
-	return mark{}, false
+	return mark{}, voice{}, false
 }
 
 // queueOwnLocked has a peer told what we signed last.

@@ -90,15 +90,23 @@ func (c *Certifier) twoHistories(by statement.Region, older, newer signedLine) (
 func (c *Certifier) convict(p evidence.Proof) {
 	k := conviction{p.Culprit(), p.Kind()}
 	c.mu.Lock()
-	vs := c.vs
-	v, ok := vs.Find(k.culprit)
+	by := c.latest
+	v, ok := find(by, k.culprit)
 	known := c.told[k] || !ok || v.Suspended // the ledger has it already
 	c.mu.Unlock()
 	if known {
 		return
 	}
-	if err := p.Verify(c.cfg.Origin, c.cfg.Network, vs); err != nil {
-		c.log.Error("evidence that does not hold, by the keys that the ledger has now, was not told", "culprit", k.culprit, "kind", k.kind, "err", err)
+	// Two signatures by two keys of one validator prove nothing to anybody, nor do
+	// those by keys that it has no more: it may have lost them.
+	var err error
+	for _, vs := range slices.Backward(by.Sets) {
+		if err = p.Verify(networkOf(c.cfg.Origin), c.cfg.Network, vs); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		c.log.Debug("what looks like evidence does not hold by the keys that the ledger has now, and was not told", "culprit", k.culprit, "kind", k.kind, "err", err)
 		return
 	}
 	c.mu.Lock()
@@ -126,7 +134,7 @@ func (c *Certifier) tellEvidence(k conviction, p evidence.Proof) {
 			return
 		}
 		c.mu.Lock()
-		v, ok := c.vs.Find(k.culprit)
+		v, ok := find(c.latest, k.culprit)
 		c.mu.Unlock()
 		if !ok || v.Suspended {
 			return // somebody else's evidence is in the ledger
@@ -176,7 +184,7 @@ func (c *Certifier) saveSuspects() {
 	}
 	c.mu.Lock()
 	list := []suspectFile{}
-	for _, v := range c.vs {
+	for _, v := range members(c.latest) {
 		if r := c.records[v.ID]; r != nil {
 			lines := r.suspects
 			if len(lines) > 0 && r.vouched.line != "" {

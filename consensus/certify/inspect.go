@@ -11,7 +11,10 @@ import (
 type SignerState struct {
 	Network   string // id, hex
 	Validator string
+	Origin    string // of the log that was signed; "": that of the first lineage
 	Size      uint64 // what was signed last; 0: nothing
+	// Quarantine: it does not know itself what else was signed.
+	Quarantine bool
 }
 
 // maxSignerFile bounds what is read of a signer's file, in bytes.
@@ -38,5 +41,5 @@ func Inspect(path string) (SignerState, error) {
 	if err := json.Unmarshal(content, &s); err != nil {
 		return SignerState{}, fmt.Errorf("%w: %s: %w", ErrSignerFile, path, err)
 	}
-	return SignerState{Network: s.Network, Validator: s.Validator, Size: s.Size}, nil
+	return SignerState{Network: s.Network, Validator: s.Validator, Origin: s.Origin, Size: s.Size, Quarantine: s.Quarantine}, nil
 }

@@ -3,11 +3,13 @@ package certify
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"concordat/ledger"
 	"concordat/ledger/checkpoint"
+	"concordat/ledger/statement"
 )
 
 // judgeLoop turns what others signed into certified checkpoints and evidence.
@@ -32,6 +34,7 @@ func (c *Certifier) judgeLoop() {
 }
 
 func (c *Certifier) judge() error {
+	c.collectLater()
 	if err := c.judgeLines(); err != nil {
 		return err
 	}
@@ -71,9 +74,7 @@ func (c *Certifier) judgeLines() error {
 				return true
 			})
 			for _, l := range again {
-				if id == c.cfg.Self && c.signer != nil {
-					c.ownLineLocked(l)
-				}
+				c.ownLineLocked(id, l)
 				r.add(l)
 			}
 		}
@@ -84,76 +85,118 @@ func (c *Certifier) judgeLines() error {
 
 // settle makes certified what a quorum has co-signed.
 func (c *Certifier) settle(now time.Time) error {
-	for _, m := range c.candidates(now) {
-		x, err := c.assemble(m)
+	due, err := c.candidates(now)
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		x, err := c.assemble(d)
 		if err != nil {
 			if errors.Is(err, checkpoint.ErrNoQuorum) {
 				continue // a suspension came between
 			}
 			return err
 		}
-		if err := c.certified(x, now); err != nil {
+		if err := c.certified(x, d.known, now); err != nil {
 			return err
 		}
 	}
-	c.mu.Lock()
-	ahead, head := c.ahead, c.pins.newest()
-	c.mu.Unlock()
-	if ahead != nil && head != nil && ahead.Checkpoint().Size <= head.size {
-		c.mu.Lock()
-		c.ahead = nil
-		c.mu.Unlock()
-		return c.certified(ahead, now)
-	}
-	return nil
+	return c.reached(now)
 }
 
-// candidates lists what a quorum has co-signed and is news, greatest first.
-func (c *Certifier) candidates(now time.Time) []mark {
+// reached takes up what was known to be certified beyond our head, when the
+// ledger is there: only now it says who certifies that size.
+func (c *Certifier) reached(now time.Time) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	x, head := c.ahead, c.pins.newest()
+	if x == nil || head == nil || x.Checkpoint().Size > head.size {
+		c.mu.Unlock()
+		return nil
+	}
+	c.ahead = nil
+	c.mu.Unlock()
+	f, known, err := c.at(x.Checkpoint().Size)
+	if err != nil || !known {
+		return err
+	}
+	n, err := checkpoint.ParseNote(x.Note())
+	if err != nil {
+		return fmt.Errorf("reading a note of ours again: %w", err)
+	}
+	x, err = n.CertifyBy(f.by)
+	if err != nil {
+		// The validators changed on the way there. The others have a note with all signatures.
+		c.log.Debug("what was certified by former validators is not by those of its size", "size", n.Checkpoint.Size, "err", err)
+		return nil
+	}
+	return c.certified(x, true, now)
+}
+
+// candidate is what a quorum has co-signed, and whose quorum.
+type candidate struct {
+	mark
+	by    checkpoint.Electorate
+	known bool // false: our ledger is shorter, and they may change until then
+}
+
+// signerKey is a validator by one of its keys.
+type signerKey struct {
+	id  statement.Region
+	key string
+}
+
+// candidates lists what a quorum of each set has co-signed and is news, greatest first.
+func (c *Certifier) candidates(now time.Time) ([]candidate, error) {
+	signed := map[mark]map[signerKey]bool{}
+	c.mu.Lock()
 	c.gathering = false
 	least := c.finalSizeLocked()
 	if c.ahead != nil {
 		least = min(least, c.ahead.Checkpoint().Size)
 	}
-	count := map[mark]int{}
-	for _, v := range c.vs {
-		r := c.records[v.ID]
-		if r == nil || v.Suspended {
-			continue
-		}
+	for id, r := range c.records {
 		for _, list := range [][]signedLine{r.recent, r.suspects} {
 			for _, l := range list {
 				// Foreign ones count at any size: a quorum of them says that we are wrong.
 				if l.kind == kindCosign && (l.verdict == foreign || l.size >= least) {
-					count[l.mark]++
+					if signed[l.mark] == nil {
+						signed[l.mark] = map[signerKey]bool{}
+					}
+					signed[l.mark][signerKey{id, l.key}] = true
 				}
 			}
 		}
 	}
-	var out []mark
-	for m, n := range count {
-		if n < c.vs.Quorum() || c.settledLocked(m) {
+	c.mu.Unlock()
+	by, known, err := c.electorates(slices.Collect(maps.Keys(signed)))
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []candidate
+	for m, who := range signed {
+		e := by[m.size]
+		if e.Origin != c.cfg.Origin || !quorums(e, func(v checkpoint.Validator) bool { return who[signerKey{v.ID, string(v.Cosign)}] }) || c.settledLocked(m, e) {
 			continue
 		}
 		if c.final != nil && c.final.Checkpoint() == c.checkpoint(m) && now.Sub(c.assembled) < gather {
 			c.gathering = true
 			continue
 		}
-		out = append(out, m)
+		out = append(out, candidate{m, e, known[m.size]})
 	}
-	slices.SortFunc(out, func(a, b mark) int {
+	slices.SortFunc(out, func(a, b candidate) int {
 		if a.size > b.size {
 			return -1
 		}
 		return 1
 	})
-	return out
+	return out, nil
 }
 
 // settledLocked reports that all co-signatures of m are in the final note already.
-func (c *Certifier) settledLocked(m mark) bool {
+func (c *Certifier) settledLocked(m mark, by checkpoint.Electorate) bool {
 	if c.forked != nil {
 		return true
 	}
@@ -162,30 +205,29 @@ func (c *Certifier) settledLocked(m mark) bool {
 			continue
 		}
 		have := x.Cosigners()
-		for _, v := range c.vs {
-			r := c.records[v.ID]
-			if r == nil || v.Suspended {
-				continue
-			}
-			if l, ok := r.cosigned(m); ok && !slices.ContainsFunc(have, func(s checkpoint.Cosignature) bool { return s.Line == l.line }) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(by.Sets, func(vs checkpoint.Validators) bool {
+			return slices.ContainsFunc(vs, func(v checkpoint.Validator) bool {
+				r := c.records[v.ID]
+				if r == nil || v.Suspended {
+					return false
+				}
+				l, ok := r.cosigned(m, string(v.Cosign))
+				return ok && !slices.ContainsFunc(have, func(s checkpoint.Cosignature) bool { return s.Line == l.line })
+			})
+		})
 	}
 	return false
 }
 
-// assemble makes the certificate of m from the lines at hand.
-func (c *Certifier) assemble(m mark) (*checkpoint.Certified, error) {
+// assemble makes the certificate of a candidate from the lines at hand.
+func (c *Certifier) assemble(d candidate) (*checkpoint.Certified, error) {
 	c.mu.Lock()
-	vs := c.vs
 	var lines []string
-	for _, v := range vs {
+	for _, v := range members(d.by) {
 		if r := c.records[v.ID]; r != nil {
 			for _, list := range [][]signedLine{r.recent, r.suspects} {
 				for _, l := range list {
-					if l.mark == m && l.kind != kindEarly {
+					if l.mark == d.mark && l.kind != kindEarly && names(d.by, v.ID, l.key) {
 						lines = append(lines, l.line)
 					}
 				}
@@ -193,19 +235,20 @@ func (c *Certifier) assemble(m mark) (*checkpoint.Certified, error) {
 		}
 	}
 	c.mu.Unlock()
-	return checkpoint.Assemble(c.checkpoint(m), lines).Certify(vs)
+	return checkpoint.Assemble(c.checkpoint(d.mark), lines).CertifyBy(d.by)
 }
 
 // certified takes a certified checkpoint in: as final, as known ahead, or as
-// the proof that we have diverged.
-func (c *Certifier) certified(x *checkpoint.Certified, now time.Time) error {
+// the proof that we have diverged. Unless it is known who certifies its size, it
+// is beyond our head, or was when that was looked at.
+func (c *Certifier) certified(x *checkpoint.Certified, known bool, now time.Time) error {
 	at := x.Checkpoint()
 	stands, err := c.stands(mark{at.Size, at.Root})
 	if err != nil {
 		return err
 	}
-	switch stands {
-	case unjudged:
+	switch {
+	case stands == unjudged || !known:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if checkpoint.Newer(x, c.ahead) {
@@ -213,7 +256,7 @@ func (c *Certifier) certified(x *checkpoint.Certified, now time.Time) error {
 			c.notifyLocked()
 		}
 		return nil
-	case foreign:
+	case stands == foreign:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.forkedLocked(fmt.Errorf("a quorum has certified another history at size %d, with the root %x: this node's ledger has diverged; "+

@@ -12,8 +12,11 @@ import (
 const (
 	// maxEchoes is how many echoes a message has, and how many are remembered of one validator.
 	maxEchoes = 8
-	// maxRecent is how many signature lines are remembered of one validator; those of the greatest sizes stay.
-	maxRecent = 24
+	// maxRecent is how many signature lines are remembered of one validator; those
+	// of the greatest sizes stay. A mark has two, or four while its keys change.
+	maxRecent = 32
+	// maxFormer is how many pairs of keys a node may have beside its present ones.
+	maxFormer = 4
 	// maxSuspects is how many lines on another history are remembered of one validator.
 	maxSuspects = 12
 	// maxHeaders is how many signed headers of blocks are remembered of one proposer.

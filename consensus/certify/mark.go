@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"concordat/ledger/checkpoint"
 )
 
 // tellLoop tells the others what this node holds: marks and answers to marks.
@@ -43,7 +45,7 @@ func (c *Certifier) tellLoop() {
 // heardEcho is an echo of a validator that can be compared with our ledger.
 type heardEcho struct {
 	echo
-	by string
+	who string
 }
 
 // tell echoes what is to be echoed now, and says how long to wait for the next.
@@ -66,9 +68,10 @@ func (c *Certifier) tell(now time.Time) (time.Duration, error) {
 	}
 	c.mu.Unlock()
 
+	var own fact
 	held, against, err := c.compare(heard)
 	if err == nil {
-		_, _, err = c.at(top.size) // so that its digest is at hand
+		own, _, err = c.at(top.size)
 	}
 	if err != nil {
 		return 0, err
@@ -81,24 +84,26 @@ func (c *Certifier) tell(now time.Time) (time.Duration, error) {
 	if len(c.blockedLocked(may)) > 0 {
 		return time.Second, nil
 	}
-	var out []mark
+	var out []echo
 	floor := max(c.finalSizeLocked(), c.signed.size)
 	for _, e := range held {
-		if e.size < floor || slices.Contains(out, e.mark) {
+		if e.size < floor || hasMark(out, e.mark) {
 			continue
 		}
 		own, echoed := c.mineLocked(e.mark)
 		if !echoed || e.at.After(own.at) && now.Sub(own.at) >= c.repeatLocked(e.mark) {
-			out = append(out, e.mark)
+			if _, err := c.voiceLocked(e.by); err == nil {
+				out = append(out, echo{mark: e.mark, by: e.by})
+			}
 		}
 	}
 	wait := time.Second
-	if top.size >= c.signed.size {
+	if _, err := c.voiceLocked(own.by); err == nil && top.size >= c.signed.size {
 		due := c.markDueLocked(top, leads, now)
 		if due <= 0 {
 			c.lastMark, c.lastMarked = top, now
-			if !slices.Contains(out, top) {
-				out = append(out, top)
+			if !hasMark(out, top) {
+				out = append(out, echo{mark: top, by: own.by})
 			}
 			due = c.cfg.MarkEvery
 		}
@@ -120,37 +125,46 @@ func (c *Certifier) compare(heard []heardEcho) (held, against []heardEcho, err e
 			return nil, nil, err
 		case !ok:
 		case f.root != e.root:
+			e.by = f.by
 			against = append(against, e)
 		case f.end:
+			e.by = f.by
 			held = append(held, e)
 		}
 	}
 	return held, against, nil
 }
 
+func hasMark(list []echo, m mark) bool {
+	return slices.ContainsFunc(list, func(e echo) bool { return e.mark == m })
+}
+
 // contradicted looks at the echoes that contradict our ledger. If a quorum of
 // others agrees against us we are the ones who are wrong (F9): fewer than a
-// third would have to be honest otherwise. Where it is fewer, nobody gets a
-// quorum without them, and Status names them.
+// third would have to be honest otherwise. While validators change a quorum of
+// either set is enough: what we hold is certified by none without it. Where it is
+// fewer, nobody gets a quorum without them, and Status names them.
 func (c *Certifier) contradicted(against []heardEcho, now time.Time) {
 	if len(against) == 0 {
 		return
 	}
 	by := map[mark][]string{}
+	sets := map[mark][]checkpoint.Validators{}
 	for _, e := range against {
-		by[e.mark] = append(by[e.mark], e.by)
+		by[e.mark], sets[e.mark] = append(by[e.mark], e.who), e.by.Sets
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for m, who := range by {
-		if len(who) >= c.vs.Quorum() {
+		differs := func(v checkpoint.Validator) bool { return slices.Contains(who, string(v.ID)) }
+		if slices.ContainsFunc(sets[m], func(vs checkpoint.Validators) bool { return quorate(vs, differs) }) {
 			slices.Sort(who)
 			c.forkedLocked(fmt.Errorf("%s hold another history at size %d, with the root %x: this node's ledger has diverged; "+
 				"find out why, then build its ledger anew from the others", strings.Join(who, ", "), m.size, m.root[:8]))
 		}
 	}
 	for _, e := range against {
-		c.probeLocked(c.peers[e.by], e.mark, now)
+		c.probeLocked(c.peers[e.who], e.mark, now)
 	}
 }
 
@@ -215,19 +229,20 @@ func (c *Certifier) progressLocked() time.Time {
 	return c.grownAt
 }
 
-// echoLocked tells all validators what we hold.
-func (c *Certifier) echoLocked(marks []mark, now time.Time) {
-	slices.SortFunc(marks, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
-	marks = marks[max(0, len(marks)-maxEchoes):]
-	for _, m := range marks {
-		c.mine = slices.DeleteFunc(c.mine, func(e echo) bool { return e.mark == m })
-		c.mine = append(c.mine, echo{mark: m, at: now})
+// echoLocked tells all validators what we hold, before a change and after it.
+func (c *Certifier) echoLocked(echoes []echo, now time.Time) {
+	slices.SortFunc(echoes, func(a, b echo) int { return cmp.Compare(a.size, b.size) })
+	var marks []mark
+	for _, e := range echoes[max(0, len(echoes)-maxEchoes):] {
+		e.at = now
+		c.mine = slices.DeleteFunc(c.mine, func(o echo) bool { return o.mark == e.mark })
+		c.mine, marks = append(c.mine, e), append(marks, e.mark)
 	}
 	slices.SortStableFunc(c.mine, func(a, b echo) int { return cmp.Compare(a.size, b.size) })
 	if over := len(c.mine) - 2*maxEchoes; over > 0 {
 		c.mine = slices.Delete(c.mine, 0, over)
 	}
-	for _, v := range c.vs {
+	for _, v := range members(c.latest) {
 		if p := c.peers[string(v.ID)]; p != nil {
 			p.queueEcho(marks...)
 		}

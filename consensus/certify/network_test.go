@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,6 +90,7 @@ type chain struct {
 	blocks []chained
 	next   int
 	term   uint64
+	time   int64 // of the next block, in milliseconds, at the least
 }
 
 type chained struct {
@@ -149,7 +151,7 @@ func (c *chain) block(raw [][]byte) mark {
 	c.t.Helper()
 	head := c.ledger.Head()
 	sealed, err := block.Seal(block.Header{
-		Network: c.doc.ID(), Term: c.term, Size: head.Size, Root: head.Root, Time: head.Time + 1, Proposer: "XA",
+		Network: c.doc.ID(), Term: c.term, Size: head.Size, Root: head.Root, Time: max(head.Time+1, c.time), Proposer: "XA",
 	}, raw, nil, testKey("XA/node"))
 	if err != nil {
 		c.t.Fatal(err)
@@ -186,6 +188,11 @@ type member struct {
 	evil   bool       // it is the test's puppet: nothing is asked of it
 	serve  func(from, name string, req []byte) ([]byte, error)
 
+	keys   []string              // versions of its keys, the present one first; none: the founding ones
+	origin string                // that its certifier was started for
+	joins  bool                  // Joins is called as it starts
+	ran    bool                  // Config.Ran
+	kept   *checkpoint.Certified // where validators change: in place of the ledger's
 	may    func() error
 	skew   atomic.Int64 // of its clock, a time.Duration
 	convMu sync.Mutex
@@ -202,6 +209,8 @@ type world struct {
 	tune    func(*Config)
 
 	mu      sync.Mutex
+	eras    []era                   // where validators change; none: as the ledger says
+	also    []checkpoint.Validators // whose signatures are watched too
 	rng     *rand.Rand
 	cut     map[[2]string]bool
 	leader  string
@@ -269,6 +278,9 @@ func (m *member) config() Config {
 			return nil
 		},
 	}
+	if len(m.w.eras) > 0 {
+		m.elects(&c)
+	}
 	if m.w.tune != nil {
 		m.w.tune(&c)
 	}
@@ -282,6 +294,9 @@ func (m *member) start() error {
 	c, err := Open(m.config())
 	if err != nil {
 		return err
+	}
+	if m.joins {
+		c.Joins()
 	}
 	m.w.mu.Lock()
 	m.cert = c
@@ -469,13 +484,14 @@ func (w *world) watchNote(_ string, raw []byte) {
 	if err != nil {
 		return // of a puppet
 	}
-	vs := w.validators()
 	for _, s := range n.Lines {
-		cosig, err := vs.VerifyCosignature(n.Checkpoint, s)
-		if err != nil || w.members[string(cosig.By)].evil {
-			continue
+		for _, vs := range w.allSets() {
+			cosig, err := vs.VerifyCosignature(n.Checkpoint, s)
+			if err != nil || w.members[string(cosig.By)].evil {
+				continue
+			}
+			w.saw(string(cosig.By), n.Checkpoint.Origin, vouch{mark{n.Checkpoint.Size, n.Checkpoint.Root}, cosig.At.Unix()})
 		}
-		w.saw(string(cosig.By), vouch{mark{n.Checkpoint.Size, n.Checkpoint.Root}, cosig.At.Unix()})
 	}
 }
 
@@ -489,9 +505,10 @@ func (w *world) validators() checkpoint.Validators {
 	return vs
 }
 
-func (w *world) saw(by string, v vouch) {
+func (w *world) saw(by, origin string, v vouch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	by += strings.TrimPrefix(origin, testOrigin) // each lineage is a log of its own
 	if slices.Contains(w.vouched[by], v) {
 		return
 	}
@@ -537,9 +554,7 @@ func (w *world) check() {
 		if f, ok, err := c.at(at.Size); err != nil || !ok || f.root != at.Root {
 			w.fault("%s calls size %d final, and its ledger says otherwise: %v", id, at.Size, err)
 		}
-		if len(x.Cosigners()) < w.validators().Quorum() {
-			w.fault("%s calls size %d final with %d co-signatures", id, at.Size, len(x.Cosigners()))
-		}
+		w.checkQuorums(m, x)
 		if v, release, ok := c.FinalView(); ok {
 			if v.Head().Size > at.Size {
 				w.fault("%s shows size %d as final, and %d is", id, v.Head().Size, at.Size)

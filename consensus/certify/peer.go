@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/merkle"
 	"concordat/ledger/statement"
 )
@@ -28,6 +29,7 @@ type peer struct {
 	ownAt     time.Time
 	wakeEcho  signal
 	wakePush  signal
+	later     []*checkpoint.Note // signed by whom we do not know, of sizes that we do not have; at most maxPushed
 	cancelled context.CancelFunc
 }
 
@@ -35,7 +37,7 @@ type peer struct {
 func (p *peer) hear(m mark, digest merkle.Hash, now time.Time) {
 	was, _ := p.echoOf(m)
 	p.echoes = slices.DeleteFunc(p.echoes, func(e echo) bool { return e.mark == m })
-	p.echoes = append(p.echoes, echo{m, now, digest, was.compared && was.digest == digest})
+	p.echoes = append(p.echoes, echo{mark: m, at: now, digest: digest, compared: was.compared && was.digest == digest})
 	if over := len(p.echoes) - maxEchoes; over > 0 {
 		p.echoes = slices.Delete(p.echoes, 0, over)
 	}
@@ -98,10 +100,11 @@ func (c *Certifier) reconcile() {
 	}
 }
 
-// othersLocked are the peers that are validators which are not suspended, by id.
+// othersLocked are the peers that are validators which are not suspended, by
+// id; while validators change, those before and those after it.
 func (c *Certifier) othersLocked() []*peer {
 	var out []*peer
-	for _, v := range c.vs {
+	for _, v := range members(c.latest) {
 		if p := c.peers[string(v.ID)]; p != nil && !v.Suspended {
 			out = append(out, p)
 		}
@@ -114,9 +117,10 @@ func (p *peer) mute(now time.Time, atMost time.Duration) bool {
 	return p.heard.IsZero() || p.failed.After(p.heard) || now.Sub(p.heard) > atMost
 }
 
-// isValidatorLocked reports whether a node is one's that vouches.
+// isValidatorLocked reports whether a node is one's that vouches, before a
+// change or after it.
 func (c *Certifier) isValidatorLocked(id string) bool {
-	_, ok := c.vs.Find(statement.Region(id))
+	_, ok := find(c.latest, statement.Region(id))
 	return ok
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"concordat/ledger"
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/merkle"
 )
 
@@ -131,13 +132,13 @@ func (c *Certifier) advance(now time.Time) error {
 	if p != nil && p.size >= size {
 		return v.Close()
 	}
-	vs, err := v.State().Validators()
+	by, err := c.cfg.electorateAt(v, size)
 	if err != nil {
 		return errors.Join(err, v.Close())
 	}
 	c.mu.Lock()
 	c.pins.list = append(c.pins.list, &pin{view: v, size: size, refs: 1})
-	c.vs = vs
+	c.latest = by
 	if c.openSince.IsZero() && size > c.finalSizeLocked() {
 		c.openSince = now
 	}
@@ -155,6 +156,7 @@ type fact struct {
 	end  bool // a block ends here
 	// digest is the SHA-256 of that block's header, unsigned; zero if none ends here.
 	digest merkle.Hash
+	by     checkpoint.Electorate // who certifies this size
 }
 
 // facts remembers some: a ledger never changes what it was at a size.
@@ -176,7 +178,10 @@ func (c *Certifier) at(size uint64) (f fact, ok bool, err error) {
 			return nil
 		}
 		var err error
-		f, err = factOf(v, size)
+		if f, err = factOf(v, size); err != nil {
+			return err
+		}
+		f.by, err = c.cfg.electorateAt(v, size)
 		ok = err == nil
 		return err
 	})
@@ -206,7 +211,7 @@ func factOf(v *ledger.View, size uint64) (fact, error) {
 	if err != nil || b.First+b.Count != size {
 		return fact{root: root}, err
 	}
-	return fact{root, true, sha256.Sum256(b.Proof.Header)}, nil
+	return fact{root: root, end: true, digest: sha256.Sum256(b.Proof.Header)}, nil
 }
 
 // digests gives the digests of the headers of the blocks that end at some marks,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 )
 
@@ -253,15 +254,18 @@ func TestForgottenFork(t *testing.T) {
 func TestQuarantineRules(t *testing.T) {
 	began := dawn
 	m, before, after := markAt(10, "a"), dawn.Add(-time.Second), dawn.Add(time.Second)
-	c := &Certifier{cfg: Config{Self: "XA"}, began: began, vs: (&world{doc: testDoc()}).validators(), signed: signed{mark: markAt(4, "a"), quarantine: true}}
+	by := checkpoint.Electorate{Origin: testOrigin, Sets: []checkpoint.Validators{(&world{doc: testDoc()}).validators()}}
+	c := &Certifier{cfg: Config{Self: "XA"}, began: began, latest: by, signed: signed{mark: markAt(4, "a"), quarantine: true}}
 	set := func(size uint64, at time.Time, v verdict, heads ...uint64) (mark, bool) {
 		c.records, c.heads = nil, nil
+		c.facts.seen = map[uint64]fact{size: {root: m.root, end: true, by: by}}
+		key := func(id string) string { return string(publicOf(testKey(id + "/cosign"))) }
 		for i, id := range []string{"XB", "XC", "XD"} {
 			if c.records == nil {
 				c.records, c.heads = map[statement.Region]*record{}, map[statement.Region]uint64{}
 			}
 			r := c.recordLocked(statement.Region(id))
-			r.add(signedLine{mark{size, m.root}, id, kindCosign, after, v})
+			r.add(signedLine{mark{size, m.root}, id, kindCosign, after, v, key(id)})
 			if i == 2 {
 				r.recent[0].at = at
 			}
@@ -270,8 +274,12 @@ func TestQuarantineRules(t *testing.T) {
 			}
 		}
 		// Its own, from before, counts for nothing.
-		c.recordLocked("XA").add(signedLine{mark{size, m.root}, "XA", kindCosign, after, v})
-		return c.safeLocked()
+		c.recordLocked("XA").add(signedLine{mark{size, m.root}, "XA", kindCosign, after, v, key("XA")})
+		x, ok, err := c.safe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x, ok
 	}
 	for name, x := range map[string]struct {
 		size  uint64
@@ -294,7 +302,7 @@ func TestQuarantineRules(t *testing.T) {
 			t.Errorf("%s: %v %v", name, got, ok)
 		}
 	}
-	if _, ok := (&Certifier{vs: c.vs, heads: map[statement.Region]uint64{"XA": 1, "XB": 1, "XC": 1}, cfg: Config{Self: "XA"}}).floorLocked(); ok {
+	if _, ok := (&Certifier{latest: by, heads: map[statement.Region]uint64{"XA": 1, "XB": 1, "XC": 1}, cfg: Config{Self: "XA"}}).floorLocked(); ok {
 		t.Error("its own head counts")
 	}
 }
@@ -323,7 +331,7 @@ func TestSignerBegins(t *testing.T) {
 		if err := s.begin(x.ran, x.certified); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.sign(markAt(10, "a"), dawn)
+		_, err := s.sign(markAt(10, "a"), dawn, testVoice)
 		again := mustSigner(t, signerConfig(d.crashed(rand.New(rand.NewPCG(1, 1)))))
 		if errors.Is(err, errQuarantine) != x.lost || again.last.quarantine != x.lost {
 			t.Errorf("%s: signing gives %v; after a crash quarantine is %v", x.name, err, again.last.quarantine)

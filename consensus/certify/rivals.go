@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"concordat/ledger/block"
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/evidence"
 	"concordat/ledger/merkle"
 )
@@ -27,14 +28,23 @@ func (c *Certifier) SawBlock(p block.HeaderProof) {
 	if err != nil || h.Network != c.cfg.Network {
 		return
 	}
-	c.mu.Lock()
-	v, ok := c.vs.Find(h.Proposer)
-	known := slices.ContainsFunc(c.headers[h.Proposer], func(o header) bool { return bytes.Equal(o.proof.Header, p.Header) })
-	c.mu.Unlock()
-	if !ok || known {
+	by, _, err := c.electorate(h.Size)
+	if err != nil {
+		c.breaks(err)
 		return
 	}
-	if _, err := p.Verify(v.Node); err != nil {
+	c.mu.Lock()
+	sets := slices.Concat(c.latest.Sets, by.Sets)
+	known := slices.ContainsFunc(c.headers[h.Proposer], func(o header) bool { return bytes.Equal(o.proof.Header, p.Header) })
+	c.mu.Unlock()
+	if known || !slices.ContainsFunc(sets, func(vs checkpoint.Validators) bool {
+		v, ok := vs.Find(h.Proposer)
+		if !ok {
+			return false
+		}
+		_, err := p.Verify(v.Node)
+		return err == nil
+	}) {
 		return // anybody could have made it up, so nobody is blamed
 	}
 	c.mu.Lock()
@@ -122,7 +132,7 @@ func (c *Certifier) probeLocked(p *peer, m mark, now time.Time) {
 // a time, and of one validator now and then (F6).
 func (c *Certifier) otherHeadersLocked(held []heardEcho, now time.Time) {
 	for _, e := range held {
-		p := c.peers[e.by]
+		p := c.peers[e.who]
 		if p == nil || c.probing || c.closed || !p.probed.IsZero() && now.Sub(p.probed) < probeEvery || e.compared || e.digest == (merkle.Hash{}) {
 			continue
 		}

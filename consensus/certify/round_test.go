@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"concordat/ledger/genesis"
 )
 
 // TestRound: what is applied is certified at all members, the observer included,
@@ -56,8 +58,13 @@ func TestRound(t *testing.T) {
 // inBubble runs a test in virtual time, with a network that is stopped at its end.
 func inBubble(t *testing.T, seed uint64, fn func(t *testing.T, w *world)) {
 	t.Helper()
+	inBubbleOf(t, testDoc(), seed, fn)
+}
+
+func inBubbleOf(t *testing.T, doc *genesis.Document, seed uint64, fn func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, testDoc(), seed)
+		w := newWorld(t, doc, seed)
 		defer w.stop()
 		fn(t, w)
 	})

@@ -35,15 +35,15 @@ func (c *Certifier) SawNote(n *checkpoint.Note) error {
 	case !taken:
 		return fmt.Errorf("%w: at most %d a second are looked at", ErrBusy, notesRate)
 	}
-	stands, by, err := c.collected(n)
+	got, err := c.collected(n)
 	if err != nil {
 		return err
 	}
-	if stands != foreign || len(by) == 0 {
+	if got.stands != foreign || len(got.by) == 0 {
 		return nil
 	}
-	names := make([]string, len(by))
-	for i, id := range by {
+	names := make([]string, len(got.by))
+	for i, id := range got.by {
 		names[i] = string(id)
 	}
 	at := n.Checkpoint

@@ -35,14 +35,15 @@ func refuse(code, format string, a ...any) error {
 }
 
 // Serve answers a call of another node. from is that node's authority, which
-// the caller knows for certain; voter says whether it is a validator's. Errors
-// are *Refusal, or say that the ledger failed.
-func (c *Certifier) Serve(ctx context.Context, name, from string, voter bool, req []byte) ([]byte, error) {
+// the caller knows for certain. Whether it is a validator's the ledger says here
+// (F11), and not who calls: one that is none any more vouches until the others
+// have taken over. Errors are *Refusal, or say that the ledger failed.
+func (c *Certifier) Serve(ctx context.Context, name, from string, _ bool, req []byte) ([]byte, error) {
 	now := time.Now()
 	c.mu.Lock()
 	p := c.peers[from]
 	closed := c.closed
-	validator := voter && c.isValidatorLocked(from)
+	validator := c.isValidatorLocked(from)
 	taken := p != nil && p.messages.take(now)
 	if taken {
 		p.heard = now
@@ -64,7 +65,7 @@ func (c *Certifier) Serve(ctx context.Context, name, from string, voter bool, re
 	case EchoProtocol:
 		return nil, c.serveEcho(p, req, now)
 	case CosignProtocol:
-		return nil, c.serveCosign(req)
+		return nil, c.serveCosign(p, req)
 	case NewestProtocol:
 		return c.serveNewest(req)
 	case BlockProtocol:
@@ -100,14 +101,22 @@ func (c *Certifier) serveEcho(p *peer, req []byte, now time.Time) error {
 	return nil
 }
 
-func (c *Certifier) serveCosign(req []byte) error {
+func (c *Certifier) serveCosign(p *peer, req []byte) error {
 	notes, err := decodePush(req)
 	if err != nil {
 		return refuse(CodeMalformed, "%v", err)
 	}
 	for _, n := range notes {
-		if err := c.collect(n); err != nil {
+		got, err := c.collected(n)
+		if err != nil {
 			return refuse(CodeMalformed, "%v", err)
+		}
+		if got.early {
+			c.mu.Lock()
+			p.later = append(p.later, n)
+			p.later = p.later[max(0, len(p.later)-maxPushed):]
+			c.mu.Unlock()
+			c.wakeJudge.wake() // our ledger may have it by now
 		}
 	}
 	return nil

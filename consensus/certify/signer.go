@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +34,21 @@ var (
 type signed struct {
 	mark
 	time  int64    // of the co-signature, Unix seconds
-	lines []string // the co-signature and the log's signature; none if they never left
+	lines []string // the co-signatures, then the log's signatures, by each key that signed; none if they never left
 	// quarantine: more may have been signed than this (F10).
 	quarantine bool
+	// begun: it is known that nothing else was, though others have certified
+	// something (F10).
+	begun bool
+	// silent are former co-signing keys, public, of which it is not known what they
+	// have signed. They sign nothing any more.
+	silent []string
+	// heads are, in quarantine, what other validators have said that they hold, the
+	// first that each said since then.
+	heads map[statement.Region]uint64
+	// later is the origin of a later lineage that this validator has signed for; it
+	// signs nothing for this one. Empty: there is none.
+	later string
 }
 
 // signer signs, and remembers it on disk first (F1). It is used by one
@@ -43,22 +58,32 @@ type signer struct {
 	lock io.Closer
 	last signed // zero: nothing yet
 	none bool   // there was no file
+	old  bool   // there was one of an earlier lineage
 }
 
-// signerFormat names the layout: one line of JSON, and one with its SHA-256.
-const signerFormat = "concordat-signer/1"
+// signerFormat names the layout: one line of JSON, and one with its SHA-256. The
+// first had no origin, begun and silent; it is read as of the first lineage.
+const (
+	signerFormat   = "concordat-signer/2"
+	signerFormatV1 = "concordat-signer/1"
+)
 
 type signerFile struct {
 	Format    string   `json:"format"`
 	Network   string   `json:"network"` // id, hex
 	Validator string   `json:"validator"`
-	Key       string   `json:"key"` // the public co-signing key, base64
+	Origin    string   `json:"origin"`
+	Key       string   `json:"key"` // the public co-signing key of that time, base64
 	Size      uint64   `json:"size"`
 	Root      string   `json:"root"` // base64
 	Time      int64    `json:"time"`
 	Lines     []string `json:"lines"`
 
-	Quarantine bool `json:"quarantine,omitempty"`
+	Quarantine bool     `json:"quarantine,omitempty"`
+	Begun      bool     `json:"begun,omitempty"`
+	Silent     []string `json:"silent,omitempty"` // public keys, base64
+
+	Heads map[statement.Region]uint64 `json:"heads,omitempty"`
 }
 
 func openSigner(c Config) (*signer, error) {
@@ -103,8 +128,8 @@ func (s *signer) load() error {
 	root, err := base64.StdEncoding.DecodeString(f.Root)
 	key := base64.StdEncoding.EncodeToString(s.public())
 	switch {
-	case f.Format != signerFormat:
-		return bad("its format is %q, want %q", f.Format, signerFormat)
+	case f.Format != signerFormat && f.Format != signerFormatV1:
+		return bad("its format is %q, want %q or %q", f.Format, signerFormat, signerFormatV1)
 	case f.Network != s.cfg.Network.String() || f.Validator != string(s.cfg.Self):
 		return bad("it is of %s in the network %s, this node is %s in %s", f.Validator, f.Network, s.cfg.Self, s.cfg.Network)
 	case err != nil || len(root) != merkle.HashSize:
@@ -112,12 +137,63 @@ func (s *signer) load() error {
 	case f.Time < 0 || f.Time > statement.MaxTime:
 		return bad("its time is %d", f.Time)
 	}
-	s.last = signed{mark{f.Size, merkle.Hash(root)}, f.Time, f.Lines, f.Quarantine}
-	if f.Key != key {
-		// The key was rotated: the size still binds (F2), the lines are of no use.
-		s.last.lines = nil
+	if f.Origin == "" {
+		f.Origin = networkOf(s.cfg.Origin)
+	}
+	here, errHere := lineageOf(s.cfg.Origin)
+	there, errThere := lineageOf(f.Origin)
+	switch {
+	case networkOf(f.Origin) != networkOf(s.cfg.Origin), errHere != nil, errThere != nil:
+		return bad("it is of the log %.110q, this node signs for %q", f.Origin, s.cfg.Origin)
+	case there < here:
+		// What was signed before the recovery is of another log, and binds nobody in
+		// this one. Who knows what it signed there has signed nothing here.
+		s.last, s.old = signed{quarantine: f.Quarantine, begun: !f.Quarantine && (f.Begun || f.Size > 0)}, true
+		return nil
+	}
+	s.last = signed{mark: mark{f.Size, merkle.Hash(root)}, time: f.Time, lines: f.Lines, quarantine: f.Quarantine, begun: f.Begun, heads: f.Heads}
+	for _, k := range f.Silent {
+		public, err := base64.StdEncoding.DecodeString(k)
+		if err != nil {
+			return bad("a silent key is not in base64: %w", err)
+		}
+		s.last.silent = append(s.last.silent, string(public))
+	}
+	if there > here {
+		s.last.later = f.Origin
+		return nil
+	}
+	if f.Key == key {
+		return nil
+	}
+	// The key was rotated: the size still binds (F2), the lines are of no use. Where
+	// it is not known what was signed, the former key is not to sign any more; of
+	// the present one others may know that it has signed nothing (vindicate).
+	s.last.lines = nil
+	if s.last.quarantine {
+		former, err := base64.StdEncoding.DecodeString(f.Key)
+		if err != nil {
+			return bad("its key is not in base64: %w", err)
+		}
+		s.last.silent = withString(s.last.silent, string(former))
 	}
 	return nil
+}
+
+func withString(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(slices.Clone(list), s)
+}
+
+// lineageOf is the lineage in an origin; 1 where there is none.
+func lineageOf(origin string) (uint64, error) {
+	_, n, later := strings.Cut(origin, "/")
+	if !later {
+		return 1, nil
+	}
+	return strconv.ParseUint(n, 10, 64)
 }
 
 // begin writes a file where there was none: from then on a file that is not
@@ -126,18 +202,26 @@ func (s *signer) load() error {
 // may have stopped after it took that over and before it was told (Joins).
 func (s *signer) begin(ran, certified bool) error {
 	switch {
+	case s.last.later != "":
+		return nil
 	case s.none:
 		_, err := s.put(signed{quarantine: ran || certified})
 		return err
-	case certified && s.last.size == 0 && !s.last.quarantine:
+	case s.old:
+		_, err := s.put(s.last)
+		return err
+	case certified && s.last.unsigned():
 		return s.forget()
 	}
 	return nil
 }
 
-func (s *signer) public() []byte {
-	return s.cfg.Cosign[len(s.cfg.Cosign)-32:] // RFC 8032: the private key ends with the public one
+// unsigned reports that by this nothing was signed, and that nobody says that this is all.
+func (s *signed) unsigned() bool {
+	return s.size == 0 && !s.quarantine && !s.begun && s.later == ""
 }
+
+func (s *signer) public() []byte { return publicOf(s.cfg.Cosign) }
 
 // allows says whether m may be signed after what was (F2).
 func (s *signed) allows(m mark) error {
@@ -151,9 +235,9 @@ func (s *signed) allows(m mark) error {
 }
 
 // sign signs m at a time, or later if the last signature was, and returns when
-// that is on disk. After an error the signature does not exist for anybody, and
-// what is signed later must fit it nevertheless: it may be on disk.
-func (s *signer) sign(m mark, now time.Time) (signed, error) {
+// that is on disk. After an error the signatures do not exist for anybody, and
+// what is signed later must fit them nevertheless: they may be on disk.
+func (s *signer) sign(m mark, now time.Time, with voice) (signed, error) {
 	if s.last.quarantine {
 		return signed{}, errQuarantine
 	}
@@ -162,15 +246,23 @@ func (s *signer) sign(m mark, now time.Time) (signed, error) {
 	}
 	at := max(now.Unix(), s.last.time)
 	c := checkpoint.Checkpoint{Origin: s.cfg.Origin, Size: m.size, Root: m.root}
-	cosig, err := checkpoint.Cosign(c, s.cfg.Self, time.Unix(at, 0), s.cfg.Cosign)
-	if err != nil {
-		return signed{}, err
+	next := s.last
+	next.mark, next.time, next.lines = m, at, nil
+	for _, k := range with.cosign {
+		cosig, err := checkpoint.Cosign(c, s.cfg.Self, time.Unix(at, 0), k)
+		if err != nil {
+			return signed{}, err
+		}
+		next.lines = append(next.lines, cosig.Line)
 	}
-	log, err := checkpoint.SignLog(c, s.cfg.Node)
-	if err != nil {
-		return signed{}, err
+	for _, k := range with.node {
+		log, err := checkpoint.SignLog(c, k)
+		if err != nil {
+			return signed{}, err
+		}
+		next.lines = append(next.lines, log)
 	}
-	return s.put(signed{m, at, []string{cosig.Line, log}, false})
+	return s.put(next)
 }
 
 // raise takes note of what this validator's key has signed and the file does
@@ -180,13 +272,25 @@ func (s *signer) raise(m mark, at int64) (signed, error) {
 	if err := s.last.allows(m); err != nil {
 		return signed{}, err
 	}
-	return s.put(signed{m, max(at, s.last.time), nil, true})
+	return s.put(signed{mark: m, time: max(at, s.last.time), quarantine: true, silent: s.last.silent})
 }
 
 // forget puts the signer in quarantine without a signature to show for it.
 func (s *signer) forget() error {
-	_, err := s.put(signed{s.last.mark, s.last.time, nil, true})
+	_, err := s.put(signed{mark: s.last.mark, time: s.last.time, quarantine: true, silent: s.last.silent})
 	return err
+}
+
+// vindicate ends the quarantine where it is certain that the present key has
+// signed nothing. Of former ones that is not certain.
+func (s *signer) vindicate() (signed, error) {
+	next := signed{mark: s.last.mark, time: s.last.time, begun: true, silent: s.last.silent}
+	for _, k := range s.cfg.Former {
+		if !k.Cosign.Equal(s.cfg.Cosign) {
+			next.silent = withString(next.silent, string(publicOf(k.Cosign)))
+		}
+	}
+	return s.put(next)
 }
 
 // release ends the quarantine: what was signed, whatever it was, is not beyond
@@ -195,11 +299,23 @@ func (s *signer) release(m mark) (signed, error) {
 	if err := s.last.allows(m); err != nil {
 		return signed{}, err
 	}
-	return s.put(signed{m, s.last.time, nil, false})
+	return s.put(signed{mark: m, time: s.last.time, begun: true})
+}
+
+// hears keeps what others said that they hold, over restarts too.
+func (s *signer) hears(heads map[statement.Region]uint64) error {
+	next := s.last
+	next.heads = maps.Clone(heads)
+	_, err := s.put(next)
+	return err
 }
 
 func (s *signer) put(next signed) (signed, error) {
-	s.last = signed{next.mark, next.time, nil, s.last.quarantine || next.quarantine} // whatever becomes of the write (F2)
+	if s.last.later != "" {
+		return signed{}, fmt.Errorf("%w: it has signed for the log %q", errWouldFork, s.last.later)
+	}
+	// Whatever becomes of the write (F2).
+	s.last = signed{mark: next.mark, time: next.time, quarantine: s.last.quarantine || next.quarantine, begun: s.last.begun && next.begun, silent: next.silent, heads: next.heads}
 	if err := s.save(next); err != nil {
 		return signed{}, err
 	}
@@ -208,9 +324,14 @@ func (s *signer) put(next signed) (signed, error) {
 }
 
 func (s *signer) save(next signed) error {
+	var silent []string
+	for _, k := range next.silent {
+		silent = append(silent, base64.StdEncoding.EncodeToString([]byte(k)))
+	}
 	b, err := json.Marshal(signerFile{
-		Format: signerFormat, Network: s.cfg.Network.String(), Validator: string(s.cfg.Self), Key: base64.StdEncoding.EncodeToString(s.public()),
+		Format: signerFormat, Network: s.cfg.Network.String(), Validator: string(s.cfg.Self), Origin: s.cfg.Origin, Key: base64.StdEncoding.EncodeToString(s.public()),
 		Size: next.size, Root: base64.StdEncoding.EncodeToString(next.root[:]), Time: next.time, Lines: next.lines, Quarantine: next.quarantine,
+		Begun: next.begun, Silent: silent, Heads: next.heads,
 	})
 	if err != nil {
 		return err

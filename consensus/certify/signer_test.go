@@ -1,6 +1,7 @@
 package certify
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ func signerConfig(d disk) Config {
 	return Config{Self: "XA", Origin: testOrigin, Network: testDoc().ID(), Cosign: testKey("XA/cosign"), Node: testKey("XA/node"),
 		SignerPath: "keys/signer", disk: d}
 }
+
+// testVoice is what signerConfig's validator signs with.
+var testVoice = voice{[]ed25519.PrivateKey{testKey("XA/cosign")}, []ed25519.PrivateKey{testKey("XA/node")}}
 
 func mustSigner(t testing.TB, c Config) *signer {
 	t.Helper()
@@ -41,7 +45,7 @@ func TestSignerRules(t *testing.T) {
 	d := newMemDisk()
 	s := mustSigner(t, signerConfig(d))
 	sign := func(m mark, at time.Time) (signed, error) {
-		out, err := s.sign(m, at)
+		out, err := s.sign(m, at, testVoice)
 		if err2 := s.close(); err2 != nil {
 			t.Fatal(err2)
 		}
@@ -86,7 +90,7 @@ func TestSignerRules(t *testing.T) {
 func TestSignerCrash(t *testing.T) {
 	d := newMemDisk()
 	s := mustSigner(t, signerConfig(d))
-	if _, err := s.sign(markAt(10, "a"), dawn); err != nil {
+	if _, err := s.sign(markAt(10, "a"), dawn, testVoice); err != nil {
 		t.Fatal(err)
 	}
 	steps := d.ops
@@ -99,7 +103,7 @@ func TestSignerCrash(t *testing.T) {
 				name := fmt.Sprintf("step %d (done %v), seed %d", at, done, seed)
 				d := newMemDisk()
 				s := mustSigner(t, signerConfig(d))
-				if _, err := s.sign(markAt(10, "a"), dawn); err != nil {
+				if _, err := s.sign(markAt(10, "a"), dawn, testVoice); err != nil {
 					t.Fatal(err)
 				}
 				step := 0
@@ -110,14 +114,14 @@ func TestSignerCrash(t *testing.T) {
 					}
 					return nil, false
 				})
-				_, err := s.sign(markAt(20, "a"), dawn)
+				_, err := s.sign(markAt(20, "a"), dawn, testVoice)
 				released := err == nil
 				if released != (at == len(steps)) {
 					t.Fatalf("%s: %v", name, err)
 				}
 				// The process lives: it may not sign the other branch.
 				d.failing(nil)
-				if _, err := s.sign(markAt(20, "b"), dawn); !errors.Is(err, errWouldFork) {
+				if _, err := s.sign(markAt(20, "b"), dawn, testVoice); !errors.Is(err, errWouldFork) {
 					t.Errorf("%s: the other branch afterwards: %v", name, err)
 				}
 				// Or the power goes.
@@ -132,10 +136,10 @@ func TestSignerCrash(t *testing.T) {
 				default:
 					t.Errorf("%s: it remembers %+v", name, s.last)
 				}
-				if _, err := s.sign(markAt(10, "b"), dawn); !errors.Is(err, errWouldFork) {
+				if _, err := s.sign(markAt(10, "b"), dawn, testVoice); !errors.Is(err, errWouldFork) {
 					t.Errorf("%s: the other branch after the crash: %v", name, err)
 				}
-				if _, err := s.sign(markAt(20, "a"), dawn); err != nil {
+				if _, err := s.sign(markAt(20, "a"), dawn, testVoice); err != nil {
 					t.Errorf("%s: signing again: %v", name, err)
 				}
 			}
@@ -173,7 +177,7 @@ func TestSignerModel(t *testing.T) {
 				})
 			default:
 				m := markAt(uint64(1+rng.IntN(6)), string(rune('a'+rng.IntN(2))))
-				x, err := s.sign(m, dawn.Add(time.Duration(rng.IntN(100)-50)*time.Second))
+				x, err := s.sign(m, dawn.Add(time.Duration(rng.IntN(100)-50)*time.Second), testVoice)
 				if err != nil {
 					continue
 				}
@@ -197,7 +201,7 @@ func TestSignerFile(t *testing.T) {
 	if _, err := openSigner(c); !errors.Is(err, ErrLocked) {
 		t.Errorf("a second process: %v", err)
 	}
-	if _, err := s.sign(markAt(10, "a"), dawn); err != nil {
+	if _, err := s.sign(markAt(10, "a"), dawn, testVoice); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(c.SignerPath)

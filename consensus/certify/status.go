@@ -18,8 +18,11 @@ type Status struct {
 	// KnownAhead is the size of a certified checkpoint that this node's ledger
 	// has not reached; 0: it knows of none.
 	KnownAhead uint64
+	// Validators and Quorum are of those who certify the head; while validators
+	// change, of those after the change. Sets has both.
 	Validators int
 	Quorum     int
+	Sets       []Set
 
 	Vouching bool     // this node co-signs
 	Why      []string // why it does not, for a person
@@ -31,18 +34,30 @@ type Status struct {
 	NotFinal      []string // why, for a person; filled when it lasts
 	// Missing are the validators that have not co-signed the head, this node included.
 	Missing []Peer
-	Peers   []Peer // all validators, this node included, by id
+	Peers   []Peer // all validators, this node included, by id; while they change, those before and after
 
 	Signed     uint64    // the size that this node signed last
 	SignedTime time.Time // the time in that signature
+}
+
+// Set is a set of validators of which a quorum certifies. While validators
+// change there are two, those before the change and then those after it, and a
+// checkpoint takes a quorum of each.
+type Set struct {
+	Validators int
+	Quorum     int
+	Missing    []statement.Region // have not co-signed the head with the key that this set has for them
 }
 
 // Peer is a validator as this node sees it.
 type Peer struct {
 	ID        statement.Region
 	Suspended bool
-	Heard     time.Time // when its node last answered; zero: never
-	Mute      bool      // it does not answer
+	// Leaving is a validator that certifies only until the others have taken over
+	// (or its former keys do); Entering one that certifies only beside the former.
+	Leaving, Entering bool
+	Heard             time.Time // when its node last answered; zero: never
+	Mute              bool      // it does not answer
 	// Echoed is the size that it last said it holds, and when; Other says that
 	// our ledger has another root there.
 	Echoed     uint64
@@ -76,7 +91,8 @@ func (c *Certifier) Status() Status {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Status{Final: c.final, Validators: len(c.vs), Quorum: c.vs.Quorum(), Signed: c.signed.size}
+	newestSet := c.latest.Newest()
+	s := Status{Final: c.final, Validators: len(newestSet), Quorum: newestSet.Quorum(), Signed: c.signed.size}
 	if head := c.pins.newest(); head != nil {
 		s.Head = head.size
 	}
@@ -88,8 +104,12 @@ func (c *Certifier) Status() Status {
 	}
 	s.Why = c.whyLocked(may, clock)
 	s.Vouching = len(s.Why) == 0
-	for _, v := range c.vs {
+	for _, vs := range c.latest.Sets {
+		s.Sets = append(s.Sets, c.setLocked(vs, s.Head))
+	}
+	for _, v := range members(c.latest) {
 		p := c.peerLocked(v, other)
+		p.Leaving, p.Entering = c.changesLocked(v.ID)
 		s.Peers = append(s.Peers, p)
 		if p.Cosigned < s.Head || p.Suspended {
 			s.Missing = append(s.Missing, p)
@@ -105,6 +125,30 @@ func (c *Certifier) Status() Status {
 		s.NotFinal = c.notFinalLocked(s)
 	}
 	return s
+}
+
+// setLocked says how far a set is with the head.
+func (c *Certifier) setLocked(vs checkpoint.Validators, head uint64) Set {
+	out := Set{Validators: len(vs), Quorum: vs.Quorum()}
+	for _, v := range vs {
+		r := c.records[v.ID]
+		if v.Suspended || r == nil || !slices.ContainsFunc(r.recent, func(l signedLine) bool {
+			return l.kind == kindCosign && l.size >= head && l.key == string(v.Cosign)
+		}) {
+			out.Missing = append(out.Missing, v.ID)
+		}
+	}
+	return out
+}
+
+// changesLocked says whether a validator leaves, or is about to enter.
+func (c *Certifier) changesLocked(id statement.Region) (leaving, entering bool) {
+	if len(c.latest.Sets) < 2 {
+		return false, false
+	}
+	_, before := c.latest.Sets[0].Find(id)
+	_, after := c.latest.Newest().Find(id)
+	return before && !after, after && !before
 }
 
 func (c *Certifier) peerLocked(v checkpoint.Validator, other map[string]bool) Peer {
@@ -137,7 +181,11 @@ func (c *Certifier) peerLocked(v checkpoint.Validator, other map[string]bool) Pe
 
 // whyLocked lists why this node does not co-sign.
 func (c *Certifier) whyLocked(may error, clock time.Time) []string {
-	why := c.blockedLocked(may)
+	var why []string
+	if _, err := c.voiceLocked(c.latest); err != nil {
+		why = append(why, err.Error())
+	}
+	why = append(why, c.blockedLocked(may)...)
 	if c.signer == nil {
 		return why
 	}
@@ -170,44 +218,16 @@ func (c *Certifier) historyFaultLocked() string {
 
 // notFinalLocked says why nothing becomes final, naming validators.
 func (c *Certifier) notFinalLocked(s Status) []string {
-	_, listens := c.vs.Find(c.cfg.Self) // others are not told what validators hold
-	var mute, otherHistory, behind, unsigned, early, suspended []string
-	for _, p := range s.Peers {
-		id := string(p.ID)
-		switch {
-		case p.Suspended:
-			suspended = append(suspended, id)
-		case p.ID == c.cfg.Self:
-		case p.Mute:
-			mute = append(mute, id)
-		case c.earlyLocked(p.ID, s.Head):
-			early = append(early, id)
-		case p.Other:
-			otherHistory = append(otherHistory, fmt.Sprintf("%s holds another history at size %d", id, p.Echoed))
-		case listens && p.Echoed < s.Head:
-			behind = append(behind, fmt.Sprintf("%s (%d)", id, p.Echoed))
-		case p.Cosigned < s.Head:
-			unsigned = append(unsigned, id)
-		}
-	}
-	n := len(s.Peers)
 	var out []string
-	say := func(list []string, words string) {
-		if len(list) > 0 {
-			out = append(out, fmt.Sprintf("%d of %d validators %s: %s; %d are needed", len(list), n, words, strings.Join(list, ", "), s.Quorum))
+	for i, vs := range c.latest.Sets {
+		out = append(out, c.lackingLocked(s, i, vs)...)
+	}
+	for _, p := range s.Peers {
+		if p.Other && p.ID != c.cfg.Self && !p.Mute && !p.Suspended {
+			out = append(out, fmt.Sprintf("%s holds another history at size %d", p.ID, p.Echoed))
 		}
 	}
-	say(mute, "do not answer")
-	out = append(out, otherHistory...)
-	say(suspended, "are suspended by evidence")
-	say(early, fmt.Sprintf("have co-signed with a time more than %v ahead of this node's clock, which does not count (compare the clocks)", clockSlack))
-	say(behind, fmt.Sprintf("have not said that they hold size %d, only less", s.Head))
-	if listens {
-		say(unsigned, fmt.Sprintf("hold size %d and have not co-signed it", s.Head))
-	} else {
-		say(unsigned, fmt.Sprintf("have not co-signed size %d", s.Head))
-	}
-	if listens && !s.Vouching {
+	if _, listens := find(c.latest, c.cfg.Self); listens && !s.Vouching {
 		out = append(out, fmt.Sprintf("this validator, %s, does not vouch: %s", c.cfg.Self, strings.Join(s.Why, "; ")))
 	}
 	if s.KnownAhead > s.Head {
@@ -217,6 +237,53 @@ func (c *Certifier) notFinalLocked(s Status) []string {
 		out = append(out, "all validators answer; the round is under way")
 	}
 	return slices.Clip(out)
+}
+
+// lackingLocked says what a set lacks.
+func (c *Certifier) lackingLocked(s Status, set int, vs checkpoint.Validators) []string {
+	_, listens := find(c.latest, c.cfg.Self) // others are not told what validators hold
+	var mute, behind, unsigned, early, suspended []string
+	for _, p := range s.Peers {
+		v, in := vs.Find(p.ID)
+		if !in {
+			continue
+		}
+		id := string(p.ID)
+		switch {
+		case v.Suspended:
+			suspended = append(suspended, id)
+		case p.ID == c.cfg.Self:
+		case p.Mute:
+			mute = append(mute, id)
+		case c.earlyLocked(p.ID, s.Head):
+			early = append(early, id)
+		case p.Other: // said for all sets at once
+		case listens && p.Echoed < s.Head:
+			behind = append(behind, fmt.Sprintf("%s (%d)", id, p.Echoed))
+		case slices.Contains(s.Sets[set].Missing, p.ID):
+			unsigned = append(unsigned, id)
+		}
+	}
+	who := "validators"
+	if len(s.Sets) > 1 {
+		who = [...]string{"validators before the change", "validators after the change"}[min(set, 1)]
+	}
+	var out []string
+	say := func(list []string, words string) {
+		if len(list) > 0 {
+			out = append(out, fmt.Sprintf("%d of %d %s %s: %s; %d are needed", len(list), len(vs), who, words, strings.Join(list, ", "), vs.Quorum()))
+		}
+	}
+	say(mute, "do not answer")
+	say(suspended, "are suspended by evidence or vote")
+	say(early, fmt.Sprintf("have co-signed with a time more than %v ahead of this node's clock, which does not count (compare the clocks)", clockSlack))
+	say(behind, fmt.Sprintf("have not said that they hold size %d, only less", s.Head))
+	if listens {
+		say(unsigned, fmt.Sprintf("hold size %d and have not co-signed it", s.Head))
+	} else {
+		say(unsigned, fmt.Sprintf("have not co-signed size %d", s.Head))
+	}
+	return out
 }
 
 // earlyLocked reports that all that a validator co-signed of a size is of a

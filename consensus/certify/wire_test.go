@@ -53,7 +53,7 @@ func TestWire(t *testing.T) {
 
 func pushOf(t testing.TB) []byte {
 	m := markAt(7, "a")
-	s, err := mustSigner(t, signerConfig(newMemDisk())).sign(m, dawn)
+	s, err := mustSigner(t, signerConfig(newMemDisk())).sign(m, dawn, testVoice)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func FuzzDecodeHistoryAnswer(f *testing.F) {
 func FuzzUnsealSigner(f *testing.F) {
 	d := newMemDisk()
 	s := mustSigner(f, signerConfig(d))
-	if _, err := s.sign(markAt(10, "a"), dawn); err != nil {
+	if _, err := s.sign(markAt(10, "a"), dawn, testVoice); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(d.names["keys/signer"].data)

@@ -158,9 +158,12 @@ func (b *Bundle) Update(u *Unverified, doc *genesis.Document) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next.Size() < b.Size() || next.Size() == b.Size() && next.verified.Certified.Time().Before(b.verified.Certified.Time()) {
-		return nil, fmt.Errorf("%w: size %d certified at %s, the one at hand has size %d certified at %s", ErrOlder,
-			next.Size(), statement.TimeOf(next.verified.Certified.Time()), b.Size(), statement.TimeOf(b.verified.Certified.Time()))
+	if next.Lineage() > b.Lineage() {
+		return next, nil // it begins where the network recovered, which may be below what b has
+	}
+	if next.Lineage() < b.Lineage() || next.Size() < b.Size() || next.Size() == b.Size() && next.verified.Certified.Time().Before(b.verified.Certified.Time()) {
+		return nil, fmt.Errorf("%w: size %d of lineage %d, certified at %s; the one at hand has size %d of lineage %d, certified at %s", ErrOlder,
+			next.Size(), next.Lineage(), statement.TimeOf(next.verified.Certified.Time()), b.Size(), b.Lineage(), statement.TimeOf(b.verified.Certified.Time()))
 	}
 	return next, nil
 }
@@ -207,6 +210,12 @@ func (b *Bundle) Seal() statement.SealState { return *b.seal }
 
 // Certified is the checkpoint that vouches for the seal.
 func (b *Bundle) Certified() *checkpoint.Certified { return b.verified.Certified }
+
+// Validators are those who vouch for it, as the genesis and the steps in it lead to them.
+func (b *Bundle) Validators() checkpoint.Validators { return b.verified.Validators }
+
+// Lineage is the network's: 1, and one more with each recovery.
+func (b *Bundle) Lineage() uint64 { return b.verified.Lineage }
 
 // Receipt proves the seal by itself, without the bundle.
 func (b *Bundle) Receipt() receipt.Receipt { return b.file.head.Receipt }

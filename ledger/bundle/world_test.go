@@ -188,7 +188,7 @@ func (w *world) seal(at statement.Time) sealed {
 	}
 	body := &statement.SealState{Size: w.size, At: at, Records: s.Records, Revoked: s.Revoked}
 	for _, v := range vs {
-		body.Validators = append(body.Validators, statement.SealedValidator{ID: v.ID, Cosign: v.Cosign, Node: v.Node})
+		body.Validators = append(body.Validators, statement.SealedValidator{ID: v.ID, Cosign: v.Cosign, Node: v.Node, Governance: v.Governance})
 	}
 	return w.sealWith(body)
 }

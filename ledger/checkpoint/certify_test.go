@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand"
 	"os"
 	"slices"
@@ -248,7 +249,7 @@ func TestManyLines(t *testing.T) {
 // The longest names and the most validators do not fit in a note: it is said, not cut.
 func TestCosignaturesThatDoNotFit(t *testing.T) {
 	c := at(7)
-	c.Origin = strings.Repeat("a", checkpoint.MaxOrigin)
+	c.Origin = checkpoint.Origin(strings.Repeat("a", checkpoint.MaxNetwork), math.MaxUint64)
 	var vs checkpoint.Validators
 	var lines []string
 	for i := range 340 {

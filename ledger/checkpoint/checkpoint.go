@@ -25,7 +25,7 @@ func malformed(format string, a ...any) error {
 
 // Checkpoint is a size of the ledger and the root of its tree at that size.
 type Checkpoint struct {
-	Origin string // names the log: the network's name in the genesis
+	Origin string // names the log: the network's name in the genesis, and its lineage from the second on (Origin)
 	Size   uint64
 	Root   merkle.Hash
 }
@@ -38,7 +38,7 @@ func (c Checkpoint) Text() string {
 }
 
 // Check checks that an honest node could state c: the origin is a network's
-// name, the size is within MaxSize, and the empty tree has the empty root.
+// name, with a lineage or without, the size is within MaxSize, and the empty tree has the empty root.
 // Errors wrap ErrMalformed.
 func (c Checkpoint) Check() error {
 	if err := checkOrigin(c.Origin); err != nil {
@@ -114,14 +114,20 @@ func ParseForeign(text string) (c Checkpoint, extensions []string, err error) {
 	return c, lines[3:], nil
 }
 
-// checkOrigin takes what the genesis takes for a network's name. SignLog rests on it (K4).
+// checkOrigin takes what Origin gives of what the genesis takes for a network's
+// name. SignLog rests on it (K4).
 func checkOrigin(s string) error {
-	ok := len(s) > 0 && len(s) <= MaxOrigin
-	for _, c := range []byte(s) {
+	name, lineage, recovered := strings.Cut(s, "/")
+	ok := len(name) > 0 && len(name) <= MaxNetwork
+	for _, c := range []byte(name) {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-')
 	}
+	if recovered {
+		n, err := strconv.ParseUint(lineage, 10, 64)
+		ok = ok && err == nil && n >= 2 && strconv.FormatUint(n, 10) == lineage
+	}
 	if !ok {
-		return malformed("origin is %.80q; want a network's name, 1 to %d characters of a-z, 0-9, \".\" and \"-\"", s, MaxOrigin)
+		return malformed("origin is %.110q; want a network's name, 1 to %d characters of a-z, 0-9, \".\" and \"-\", and after a recovery a slash and the lineage, from 2 on", s, MaxNetwork)
 	}
 	return nil
 }

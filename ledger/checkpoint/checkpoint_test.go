@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ const goodText = "health.example\n3\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
 func TestText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := checkpoint.Checkpoint{
-			Origin: rapid.StringMatching(`[a-z0-9.-]{1,64}`).Draw(t, "origin"),
+			Origin: checkpoint.Origin(rapid.StringMatching(`[a-z0-9.-]{1,64}`).Draw(t, "network"), rapid.Uint64().Draw(t, "lineage")),
 			Size:   rapid.Uint64Max(checkpoint.MaxSize).Draw(t, "size"),
 			Root:   merkle.Hash(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "root")),
 		}
@@ -57,6 +58,14 @@ func TestParseStrictly(t *testing.T) {
 		"a space":              strings.Replace(goodText, "health", "hea th", 1),
 		"a slash":              strings.Replace(goodText, "health.", "health/", 1),
 		"a long origin":        strings.Repeat("a", 65) + strings.TrimPrefix(goodText, "health.example"),
+		"an empty lineage":     strings.Replace(goodText, origin, origin+"/", 1),
+		"lineage 0":            strings.Replace(goodText, origin, origin+"/0", 1),
+		"lineage 1":            strings.Replace(goodText, origin, origin+"/1", 1),
+		"a lineage with zeros": strings.Replace(goodText, origin, origin+"/02", 1),
+		"a lineage with sign":  strings.Replace(goodText, origin, origin+"/+2", 1),
+		"a lineage too large":  strings.Replace(goodText, origin, origin+"/18446744073709551616", 1),
+		"two lineages":         strings.Replace(goodText, origin, origin+"/2/2", 1),
+		"a lineage alone":      strings.Replace(goodText, origin, "/2", 1),
 		"a zero byte":          "\x00" + goodText,
 	} {
 		if c, err := checkpoint.Parse(text); !errors.Is(err, checkpoint.ErrMalformed) {
@@ -83,10 +92,14 @@ func TestParseForeign(t *testing.T) {
 	}
 }
 
-// An origin is what the genesis takes for a network's name.
+// An origin is what the genesis takes for a network's name, with a lineage or without.
 func TestOriginIsNetworkName(t *testing.T) {
-	if checkpoint.MaxOrigin != genesis.MaxNetwork {
-		t.Errorf("origins of %d bytes, names of %d", checkpoint.MaxOrigin, genesis.MaxNetwork)
+	if checkpoint.MaxNetwork != genesis.MaxNetwork {
+		t.Errorf("names of %d bytes in origins, of %d in the genesis", checkpoint.MaxNetwork, genesis.MaxNetwork)
+	}
+	longest := checkpoint.Origin(strings.Repeat("a", genesis.MaxNetwork), math.MaxUint64)
+	if len(longest) != checkpoint.MaxOrigin {
+		t.Errorf("the longest origin has %d bytes, want %d", len(longest), checkpoint.MaxOrigin)
 	}
 	var names []string
 	for b := range 256 {
@@ -97,9 +110,11 @@ func TestOriginIsNetworkName(t *testing.T) {
 		doc := genesis.Document{Network: name}
 		// The document has other faults; one is said of its network, or none.
 		bad := strings.Contains(doc.Check().Error(), "network is")
-		_, err := checkpoint.Parse(checkpoint.Checkpoint{Origin: name}.Text())
-		if bad != (err != nil) {
-			t.Errorf("%q: refused as a name %v, as an origin %v", name, bad, err)
+		for _, lineage := range []uint64{0, 1, 2, 10, math.MaxUint64} {
+			_, err := checkpoint.Parse(checkpoint.Checkpoint{Origin: checkpoint.Origin(name, lineage)}.Text())
+			if bad != (err != nil) {
+				t.Errorf("%q, lineage %d: refused as a name %v, as an origin %v", name, lineage, bad, err)
+			}
 		}
 	}
 }
@@ -111,6 +126,8 @@ func TestNodeKeySignsNothingAlike(t *testing.T) {
 		"concordat promise v1\n",             // client
 		"concordat descriptor proof v1\n",    // ledger/genesis
 		"concordat descriptor v1\n",          // ledger/genesis
+		"concordat key proof v1\n",           // ledger/statement
+		"concordat recovery v1\n",            // ledger/statement
 		"noise-libp2p-static-key:",           // go-libp2p
 		"libp2p-tls-handshake:",              // go-libp2p
 		"cosignature/v1\ntime 1\n",           // C2SP, of the co-signing key

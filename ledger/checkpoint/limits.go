@@ -8,8 +8,10 @@ const (
 	MaxNote = 64 << 10
 	// MaxLines bounds the signature lines of a note.
 	MaxLines = 512
-	// MaxOrigin bounds the origin, in bytes. It is genesis.MaxNetwork.
-	MaxOrigin = 64
+	// MaxNetwork bounds the network's name in an origin, in bytes. It is genesis.MaxNetwork.
+	MaxNetwork = 64
+	// MaxOrigin bounds the origin, in bytes: a name, a slash, and a lineage below 2^64.
+	MaxOrigin = MaxNetwork + 1 + 20
 	// MaxSize bounds a checkpoint's size.
 	MaxSize = merkle.MaxSize
 	// MaxForeignLine bounds each line of another log's checkpoint, in bytes.

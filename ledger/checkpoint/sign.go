@@ -45,10 +45,13 @@ func vkey(name string, typ byte, public ed25519.PublicKey) string {
 //
 // A node key signs other things too, so what is signed here must never be one
 // of them (K4). It begins with the origin and a line feed, and an origin is of
-// a-z, 0-9, "." and "-" alone (Check). Blocks, promises, descriptors' proofs and
-// libp2p's handshakes open with a domain that has a space or a colon before any
-// line feed; statements by a node key sign COSE's Sig_structure, which opens
-// with 0x84, and libp2p's envelopes with a length below 0x2d: none is in that alphabet.
+// a-z, 0-9, "." and "-" alone, but for a slash and a number at its end (Check).
+// Blocks, promises, descriptors' proofs and libp2p's handshakes open with a domain
+// that has a space or a colon before any line feed; statements by a node key sign
+// COSE's Sig_structure, which opens with 0x84, and libp2p's envelopes with a length
+// below 0x2d: none is in that alphabet. C2SP's domains, of co-signing keys, have a
+// slash with a letter after it ("cosignature/v1"), so not even one key for both
+// uses would confuse them.
 func SignLog(c Checkpoint, node ed25519.PrivateKey) (string, error) {
 	if err := c.Check(); err != nil {
 		return "", err

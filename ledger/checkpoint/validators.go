@@ -10,10 +10,11 @@ import (
 
 // Validator is one of those whose co-signatures make a checkpoint certified.
 type Validator struct {
-	ID        statement.Region
-	Cosign    ed25519.PublicKey // for cosignature/v1
-	Node      ed25519.PublicKey // for the log's own signature
-	Suspended bool              // caught by evidence: it counts in the number of validators and towards no quorum
+	ID         statement.Region
+	Cosign     ed25519.PublicKey // for cosignature/v1
+	Node       ed25519.PublicKey // for the log's own signature
+	Governance ed25519.PublicKey // its authority's: it signs no checkpoint, and with the others' it vouches for a recovery
+	Suspended  bool              // by evidence or vote: it counts in the number of validators and towards no quorum
 }
 
 // Validators are all validators at one size, in ascending order of id.

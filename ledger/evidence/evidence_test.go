@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -233,6 +234,7 @@ func TestProvesNothing(t *testing.T) {
 	}
 	blame := func(s evidence.SignedCheckpoint) evidence.SignedCheckpoint { s.By = "XB"; return s }
 	foreign := func(c checkpoint.Checkpoint) checkpoint.Checkpoint { c.Origin = "other.example"; return c }
+	recovered := func(c checkpoint.Checkpoint) checkpoint.Checkpoint { c.Origin = checkpoint.Origin(origin, 2); return c }
 	moved := b(one.at(7), 0)
 	moved.Checkpoint = other.at(7)
 	empty := evidence.SignedCheckpoint{By: "XB", Checkpoint: checkpoint.Checkpoint{Origin: origin, Root: merkle.Hash{1}}, Line: moved.Line}
@@ -246,6 +248,8 @@ func TestProvesNothing(t *testing.T) {
 		"another's, blamed on XB":      evidence.TwoRoots(blame(cosigned(t, one.at(7), "XC", 0)), blame(cosigned(t, other.at(7), "XC", 0))),
 		"another's node, blamed on XB": evidence.TwoRoots(blame(logged(t, one.at(7), "XC")), blame(logged(t, other.at(7), "XC"))),
 		"another log":                  evidence.TwoRoots(b(one.at(7), 0), b(foreign(other.at(7)), 0)),
+		"two lineages":                 evidence.TwoRoots(b(one.at(7), 0), b(recovered(other.at(7)), 0)),
+		"histories of two lineages":    evidence.TwoHistories(b(one.at(7), 0), b(recovered(other.at(11)), 0), other.at(7).Root, other.consistency(7, 11)),
 		"no checkpoints":               evidence.TwoRoots(evidence.SignedCheckpoint{}, evidence.SignedCheckpoint{}),
 
 		"one history":                  evidence.TwoHistories(b(one.at(7), 0), b(one.at(11), 0), one.at(7).Root, one.consistency(7, 11)),
@@ -278,6 +282,15 @@ func TestProvesNothing(t *testing.T) {
 			if err := again.Verify(origin, network, validators); !errors.Is(err, evidence.ErrProvesNothing) {
 				t.Errorf("%s, read again: %v", name, err)
 			}
+		}
+	}
+	// Within one lineage, whichever, it does.
+	for _, p := range []evidence.Proof{
+		evidence.TwoRoots(b(recovered(one.at(7)), 0), b(recovered(other.at(7)), 0)),
+		evidence.TwoHistories(b(recovered(one.at(7)), 0), b(recovered(other.at(11)), 0), other.at(7).Root, other.consistency(7, 11)),
+	} {
+		if err := p.Verify(origin, network, validators); err != nil {
+			t.Errorf("in the second lineage: %v", err)
 		}
 	}
 	// Two networks of one name: blocks name the genesis.
@@ -424,7 +437,7 @@ func TestLargest(t *testing.T) {
 	vs := checkpoint.Validators{{ID: "XAA-ABCDEFGH-ABCDEFGH-ABCDEFGH"}}
 	by := vs[0].ID
 	vs[0].Cosign, vs[0].Node = cosignKey(by).Public().(ed25519.PublicKey), nodeKey(by).Public().(ed25519.PublicKey)
-	c := checkpoint.Checkpoint{Origin: long[:checkpoint.MaxOrigin], Size: checkpoint.MaxSize}
+	c := checkpoint.Checkpoint{Origin: checkpoint.Origin(long[:checkpoint.MaxNetwork], math.MaxUint64), Size: checkpoint.MaxSize}
 	d := c
 	d.Size, d.Root = c.Size-1, merkle.Hash{1}
 	p := evidence.TwoHistories(cosigned(t, d, by, 0), cosigned(t, c, by, 0), merkle.Hash{}, make([]merkle.Hash, merkle.MaxProof))

@@ -11,9 +11,11 @@ import (
 )
 
 // Verify returns nil if p convicts its culprit, who is one of the validators,
-// of a network of this name (the origin of its checkpoints) and id. Errors wrap
-// ErrProvesNothing.
-func (p Proof) Verify(origin string, network statement.NetworkID, vs checkpoint.Validators) error {
+// of a network of this name and id. Its checkpoints are of one lineage of the
+// network, whichever (checkpoint.Origin): each is another log. The validators are
+// those whose keys count, at the time that the caller asks about; who has only
+// the genesis walks to them (package receipt). Errors wrap ErrProvesNothing.
+func (p Proof) Verify(name string, network statement.NetworkID, vs checkpoint.Validators) error {
 	culprit, ok := vs.Find(p.culprit)
 	if !ok {
 		return nothing("%.40q is no validator of this network", p.culprit)
@@ -23,12 +25,15 @@ func (p Proof) Verify(origin string, network statement.NetworkID, vs checkpoint.
 		// The culprit alone: another's key must not stand in for its.
 		alone := checkpoint.Validators{culprit}
 		for i, s := range []SignedCheckpoint{p.first, p.second} {
-			if s.Checkpoint.Origin != origin {
-				return nothing("checkpoint %d is of the log %.80q, not of %.80q", i+1, s.Checkpoint.Origin, origin)
+			if _, ours := checkpoint.Lineage(name, s.Checkpoint.Origin); !ours {
+				return nothing("checkpoint %d is of the log %.110q, not of %.110q", i+1, s.Checkpoint.Origin, name)
 			}
 			if err := verifyLine(alone, s); err != nil {
 				return nothing("checkpoint %d: %w", i+1, err)
 			}
+		}
+		if a, b := p.first.Checkpoint.Origin, p.second.Checkpoint.Origin; a != b {
+			return nothing("one checkpoint is of the log %q and one of %q: after a recovery the history may be another", a, b)
 		}
 		if p.kind == KindTwoRoots {
 			return p.verifyTwoRoots()

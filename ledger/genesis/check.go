@@ -33,8 +33,8 @@ func (d *Document) Check() error {
 	if t, err := time.Parse(timeLayout, d.Created); err != nil || t.Format(timeLayout) != d.Created {
 		fault("created is %.40q; want a time like 2026-01-31T12:00:00Z (UTC, whole seconds)", d.Created)
 	}
-	if d.ProtocolLevel != ProtocolLevel {
-		fault("protocolLevel is %d; this program knows %d: use the version that the others use", d.ProtocolLevel, ProtocolLevel)
+	if d.ProtocolLevel < 1 || d.ProtocolLevel > ProtocolLevel {
+		fault("protocolLevel is %d; this program knows 1 to %d: use the version that the others use", d.ProtocolLevel, ProtocolLevel)
 	}
 	errs = append(errs, d.Policy.check())
 	if n := len(d.Authorities); n > MaxAuthorities {
@@ -64,6 +64,9 @@ func (d *Document) Check() error {
 	}
 	if validators == 0 {
 		fault("there is no validator; a network needs at least one, and four to survive a fault")
+	}
+	if validators > statement.MaxValidators {
+		fault("there are %d validators, at most %d; make the others observers", validators, statement.MaxValidators)
 	}
 	errs = append(errs, checkDistinct(d.Authorities))
 	if n := len(d.Encode()); n > MaxSize {
@@ -236,7 +239,15 @@ func validHost(s string) bool {
 	return true
 }
 
-// checkURL takes the base URL of an API: http or https, a host, no more than a path.
+// CheckURL takes the base URL of an API: http or https, a host, no more than a
+// path. Errors wrap ErrInvalid.
+func CheckURL(s string) error {
+	if err := checkURL(s); err != nil {
+		return invalid("%w", err)
+	}
+	return nil
+}
+
 func checkURL(s string) error {
 	if len(s) > MaxAddress {
 		return fmt.Errorf("http has %d bytes, at most %d", len(s), MaxAddress)

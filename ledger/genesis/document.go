@@ -15,10 +15,6 @@ import (
 // Format names the layout of a founding document, in its first field.
 const Format = "concordat-genesis/1"
 
-// ProtocolLevel is the newest set of rules that this code knows. All members
-// turn on a new one together.
-const ProtocolLevel = 1
-
 var (
 	// ErrMalformed: the bytes are not a document, or a descriptor, in its one encoding.
 	ErrMalformed = errors.New("malformed")
@@ -36,7 +32,7 @@ type Document struct {
 	Format        string      `json:"format"`        // Format
 	Network       string      `json:"network"`       // the name: a-z, 0-9, "." and "-"; also the origin of the log
 	Created       string      `json:"created"`       // RFC 3339 in UTC with whole seconds; the age that bounds Raft's terms counts from here
-	ProtocolLevel uint64      `json:"protocolLevel"` // ProtocolLevel
+	ProtocolLevel uint64      `json:"protocolLevel"` // the rules that the network begins with, 1 to ProtocolLevel; votes raise it
 	Policy        Policy      `json:"policy"`        // how many votes carry what
 	Authorities   []Authority `json:"authorities"`   // in ascending order of id
 }

@@ -79,8 +79,13 @@ func golden(t *testing.T, path string, got []byte) {
 }
 
 // A founding document is the identity of a network: its bytes may never change.
+// This one is of protocol level 1, which newer programs found no more and read for ever.
 func TestGolden(t *testing.T) {
 	d := document(t)
+	if d.ProtocolLevel != genesis.ProtocolLevel {
+		t.Errorf("founded at level %d, want the newest, %d", d.ProtocolLevel, genesis.ProtocolLevel)
+	}
+	d.ProtocolLevel = 1
 	raw := d.Encode()
 	golden(t, "testdata/genesis.json", raw)
 	golden(t, "testdata/genesis.id", []byte(d.ID().String()+"\n"))
@@ -142,7 +147,8 @@ func TestCheck(t *testing.T) {
 		{"no network", func(d *genesis.Document) { d.Network = "" }, "network is"},
 		{"created", func(d *genesis.Document) { d.Created = "2026-01-31T12:00:00+01:00" }, "created is"},
 		{"fractions", func(d *genesis.Document) { d.Created = "2026-01-31T12:00:00.5Z" }, "created is"},
-		{"level", func(d *genesis.Document) { d.ProtocolLevel = 2 }, "protocolLevel is 2; this program knows 1"},
+		{"level", func(d *genesis.Document) { d.ProtocolLevel = genesis.ProtocolLevel + 1 }, fmt.Sprintf("protocolLevel is %d; this program knows 1 to %d", genesis.ProtocolLevel+1, genesis.ProtocolLevel)},
+		{"no level", func(d *genesis.Document) { d.ProtocolLevel = 0 }, "protocolLevel is 0; this program knows 1"},
 		{"policy", func(d *genesis.Document) { d.Policy.Expel = "most" }, `policy.expel is "most"`},
 		{"no policy", func(d *genesis.Document) { d.Policy = genesis.Policy{} }, `policy.admitObserver is ""`},
 		{"order", func(d *genesis.Document) { slices.Reverse(d.Authorities) }, `"XC" comes after "XD"`},
@@ -210,11 +216,11 @@ func TestParseStrictly(t *testing.T) {
 		{"duplicated field inside", `      "id": "XA",`, `      "id": "XA", "id": "XA",`, `field "id" is there twice`},
 		{"unknown field", `  "network":`, `  "motto": "x",` + "\n" + `  "network":`, `unknown field "motto"`},
 		{"other case", `  "network":`, `  "Network":`, "line 3 is not in canonical form"},
-		{"other order", `  "protocolLevel": 1,` + "\n", "", "protocolLevel is 0"},
+		{"other order", fmt.Sprintf("  \"protocolLevel\": %d,\n", genesis.ProtocolLevel), "", "protocolLevel is 0"},
 		{"tabs", `  "network"`, "\t" + `"network"`, "line 3 is not in canonical form"},
 		{"escape", `"test.concordat.example"`, `"\u0074est.concordat.example"`, "line 3 is not in canonical form"},
 		{"HTML escape", `<XA>`, `\u003cXA\u003e`, "is not in canonical form"},
-		{"float", `"protocolLevel": 1`, `"protocolLevel": 1.0`, "protocolLevel"},
+		{"float", fmt.Sprintf(`"protocolLevel": %d`, genesis.ProtocolLevel), fmt.Sprintf(`"protocolLevel": %d.0`, genesis.ProtocolLevel), "protocolLevel"},
 		{"key without padding", `="`, `"`, "is not base64 with padding"},
 		{"null", `"id": "XA"`, `"id": null`, "not a region id"},
 		{"windows", "\n", "\r\n", "is not in canonical form"},
@@ -378,10 +384,17 @@ func TestManyAuthorities(t *testing.T) {
 		for at, key := range map[*genesis.Key]ed25519.PrivateKey{&a.Keys.Governance: k.Governance, &a.Keys.Statement: k.Statement, &a.Keys.Node: k.Node, &a.Keys.Cosign: k.Cosign} {
 			*at = genesis.Key(key.Public().(ed25519.PublicKey))
 		}
+		if i >= statement.MaxValidators {
+			a.Role = genesis.Observer
+		}
 		d.Authorities = append(d.Authorities, a)
 	}
 	if _, err := genesis.Parse(d.Encode()); err != nil {
 		t.Error(err)
+	}
+	d.Authorities[statement.MaxValidators].Role = genesis.Validator
+	if _, err := genesis.Parse(d.Encode()); !errors.Is(err, genesis.ErrInvalid) {
+		t.Errorf("one validator more than may be: %v", err)
 	}
 }
 

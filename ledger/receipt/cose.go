@@ -56,7 +56,7 @@ type coseProtected struct {
 }
 
 type coseClaims struct {
-	Issuer  string `cbor:"1,keyasint"` // the network: the log's origin
+	Issuer  string `cbor:"1,keyasint"` // the log's origin: the network, with its lineage
 	Subject string `cbor:"2,keyasint"` // what the statement is about
 }
 
@@ -123,7 +123,7 @@ func (r Receipt) encodeCOSE(c checkpoint.Checkpoint, seal coseSeal) ([]byte, err
 		path = []merkle.Hash{} // an empty array, never null
 	}
 	inner.Unprotected.Proofs.Inclusion = [][]byte{mustEncode(coseInclusion{Size: c.Size, Index: r.Index, Path: path})}
-	inner.Unprotected.Note, inner.Unprotected.Steps = r.Note, r.Steps
+	inner.Unprotected.Note, inner.Unprotected.Steps = r.Note, wireSteps(r.Steps)
 	raw := append([]byte{sign1}, mustEncode(transparent{
 		Protected:   e.Protected,
 		Unprotected: receipts{Receipts: [][]byte{append([]byte{sign1}, mustEncode(inner)...)}},
@@ -173,6 +173,9 @@ func ParseCOSE(raw []byte) (Receipt, error) {
 	var inclusion coseInclusion
 	if err := codec.Decode(inner.Unprotected.Proofs.Inclusion[0], &inclusion); err != nil {
 		return Receipt{}, malformed("inclusion proof: %w", err)
+	}
+	if err := checkRead(inner.Unprotected.Steps); err != nil {
+		return Receipt{}, malformed("%w", err)
 	}
 	r := Receipt{
 		Index: inclusion.Index,

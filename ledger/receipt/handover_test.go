@@ -59,15 +59,17 @@ func longWalk(t testing.TB) *walked {
 func TestWalk(t *testing.T) {
 	w := longWalk(t)
 	for n := range len(w.steps) + 1 {
-		vs, err := receipt.Walk(w.doc, w.steps[:n])
+		trust, err := receipt.Walk(w.doc, w.steps[:n])
 		if err != nil {
 			t.Fatalf("%d steps: %v", n, err)
 		}
+		vs := trust.Validators
 		if len(vs) != len(w.sets[n]) {
 			t.Fatalf("%d steps lead to %d validators, want %d", n, len(vs), len(w.sets[n]))
 		}
 		for i, m := range w.sets[n] {
-			if vs[i].ID != m.id || !vs[i].Cosign.Equal(public(m.key("cosign"))) || !vs[i].Node.Equal(public(m.key("node"))) {
+			if vs[i].ID != m.id || !vs[i].Cosign.Equal(public(m.key("cosign"))) || !vs[i].Node.Equal(public(m.key("node"))) ||
+				!vs[i].Governance.Equal(public(m.key("governance"))) {
 				t.Errorf("%d steps: validator %d is %s", n, i, vs[i].ID)
 			}
 		}
@@ -189,9 +191,9 @@ func TestWalkRefuses(t *testing.T) {
 		"back to an earlier one": {func() []receipt.Step { return append(slices.Clone(good.steps[:6]), good.steps[0]) }, receipt.ErrHandover},
 		"too many":               {func() []receipt.Step { return make([]receipt.Step, receipt.MaxSteps+1) }, receipt.ErrMalformed},
 	} {
-		vs, err := receipt.Walk(good.doc, x.steps())
-		if !errors.Is(err, x.want) || vs != nil {
-			t.Errorf("%s: %d validators, %v; want %v", name, len(vs), err, x.want)
+		trust, err := receipt.Walk(good.doc, x.steps())
+		if !errors.Is(err, x.want) || trust.Validators != nil {
+			t.Errorf("%s: %d validators, %v; want %v", name, len(trust.Validators), err, x.want)
 		}
 	}
 	// The control: with nothing wrong it is taken.
@@ -254,7 +256,7 @@ func TestFoundingValidators(t *testing.T) {
 		t.Fatalf("%d validators", len(vs))
 	}
 	for i, m := range founders {
-		if vs[i].ID != m.id || !vs[i].Cosign.Equal(public(m.key("cosign"))) || !vs[i].Node.Equal(public(m.key("node"))) || vs[i].Suspended {
+		if vs[i].ID != m.id || !vs[i].Cosign.Equal(public(m.key("cosign"))) || !vs[i].Node.Equal(public(m.key("node"))) || !vs[i].Governance.Equal(public(m.key("governance"))) || vs[i].Suspended {
 			t.Errorf("validator %d is %+v", i, vs[i])
 		}
 	}

@@ -546,6 +546,12 @@ func FuzzParseTLogProof(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(more)
+	recovered := recoveredWorld(f)
+	more, err = recovered.receipt(0, recovered.steps, recovered.set[:1]...).TLogProof()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(more)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := receipt.ParseTLogProof(raw)
 		check(t, doc, r, got, err, raw, receipt.Receipt.TLogProof)
@@ -556,6 +562,11 @@ func FuzzParseCOSE(f *testing.F) {
 	doc, r := sample(f)
 	raw, err := r.COSE(founders[1].key("node"))
 	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	recovered := recoveredWorld(f)
+	if raw, err = recovered.receipt(0, recovered.steps, recovered.set[:1]...).COSE(founders[1].key("node")); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(raw)

@@ -32,7 +32,7 @@ func (r Receipt) TLogProof() ([]byte, error) {
 	if err := r.checkForm(); err != nil {
 		return nil, err
 	}
-	more, err := codec.Encode(extra{Version: extraVersion, Statement: r.Statement, Steps: r.Steps})
+	more, err := codec.Encode(extra{Version: extraVersion, Statement: r.Statement, Steps: wireSteps(r.Steps)})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the extra line: %w", err)
 	}
@@ -71,6 +71,9 @@ func ParseTLogProof(raw []byte) (Receipt, error) {
 	}
 	var x extra
 	if err := codec.Decode(more, &x); err != nil {
+		return Receipt{}, malformed("extra: %w", err)
+	}
+	if err := checkRead(x.Steps); err != nil {
 		return Receipt{}, malformed("extra: %w", err)
 	}
 	if x.Version != extraVersion {

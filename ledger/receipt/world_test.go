@@ -68,6 +68,7 @@ func document(t testing.TB, name string) *genesis.Document {
 // world is a ledger in memory, by the tlog of golang.org/x/mod.
 type world struct {
 	t       testing.TB
+	lineage uint64
 	doc     *genesis.Document
 	entries [][]byte
 	hashes  []tlog.Hash
@@ -123,7 +124,7 @@ func (w *world) sealOf(ms []member, size uint64) []byte {
 	w.t.Helper()
 	body := &statement.SealState{Size: size, At: statement.Time(created.Unix())}
 	for _, m := range ms {
-		body.Validators = append(body.Validators, statement.SealedValidator{ID: m.id, Cosign: public(m.key("cosign")), Node: public(m.key("node"))})
+		body.Validators = append(body.Validators, statement.SealedValidator{ID: m.id, Cosign: public(m.key("cosign")), Node: public(m.key("node")), Governance: public(m.key("governance"))})
 	}
 	return w.sign(founders[0], "node", 0, body)
 }
@@ -134,7 +135,7 @@ func (w *world) checkpoint() checkpoint.Checkpoint {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return checkpoint.Checkpoint{Origin: w.doc.Network, Size: w.size(), Root: merkle.Hash(root)}
+	return checkpoint.Checkpoint{Origin: checkpoint.Origin(w.doc.Network, w.lineage), Size: w.size(), Root: merkle.Hash(root)}
 }
 
 // note is the note of the whole ledger, signed by these with both keys.

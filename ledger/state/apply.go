@@ -41,7 +41,7 @@ func apply(r Reader, index uint64, s *statement.Verified, attachment []byte, era
 			return nil, v, nil
 		}
 	}
-	a := act{r: r, index: index, by: st.Issuer, s: &st}
+	a := act{r: r, index: index, by: st.Issuer, s: &st, hash: s.Hash()}
 	writes, v, err := a.apply(attachment)
 	if err != nil {
 		return nil, Verdict{}, fmt.Errorf("applying statement %d, a %s of %s: %w", index, st.Kind(), st.Issuer, err)
@@ -58,6 +58,7 @@ type act struct {
 	index uint64
 	by    statement.Region
 	s     *statement.Statement
+	hash  statement.Hash // of s
 }
 
 func (a *act) apply(attachment []byte) ([]Write, Verdict, error) {
@@ -90,6 +91,22 @@ func (a *act) apply(attachment []byte) ([]Write, Verdict, error) {
 		return a.seal(b)
 	case *statement.ReportEvidence:
 		return a.reportEvidence(b)
+	case *statement.RotateOwnKey:
+		return a.rotateOwnKey(b)
+	case *statement.SetNode:
+		return a.setNode(b)
+	case *statement.Propose:
+		return a.propose(b)
+	case *statement.Vote:
+		return a.vote(b)
+	case *statement.WithdrawProposal:
+		return a.withdrawProposal(b)
+	case *statement.HandOver:
+		return a.handOver(b)
+	case *statement.Recover:
+		return a.recover(b)
+	case *statement.ReportIncident:
+		return nil, Verdict{}, nil // it stands in the log, and changes nothing
 	}
 	return nil, refuse(UnknownKind, "use a kind that the network's protocol level has",
 		"%q does nothing at this protocol level", a.s.Kind()), nil
@@ -101,6 +118,10 @@ func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Stateme
 	n, err := View{r}.Network()
 	if err != nil {
 		return Verdict{}, err
+	}
+	if level := st.Kind().Level(); level > n.ProtocolLevel {
+		return refuse(UnknownKind, fmt.Sprintf("wait until the network has raised its level; a validator can propose it with `concordat propose level %d`", n.ProtocolLevel+1),
+			"statements of kind %s have an effect from protocol level %d on, and the network is at level %d", st.Kind(), level, n.ProtocolLevel), nil
 	}
 	if st.Network != n.ID {
 		return refuse(WrongNetwork, "sign it for this network, or submit it to the other one",
@@ -121,29 +142,23 @@ func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Stateme
 }
 
 // signs is the use of the key that signs statements of a kind: a key that a
-// machine holds signs what machines say, and nothing that an authority says.
+// machine holds signs what machines say, and nothing that an authority says; and
+// what changes the network is signed with the key that lies in a safe.
 func signs(k statement.Kind) Use {
-	if k.ByNode() {
+	switch {
+	case k.ByNode():
 		return Node
+	case k.ByGovernance():
+		return Governance
 	}
 	return Statements
 }
 
-// speaker is the authority that speaks for a region; nil and the refusal if
-// there is none. The record is shared: it is not to be changed.
-func speaker(r Reader, issuer statement.Region) (*Authority, Verdict, error) {
-	au, err := authorities.load(r, authorityKey(issuer))
-	if err != nil || au != nil {
-		return au, Verdict{}, err
-	}
-	return nil, refuse(UnknownAuthority, "see the network's authorities for who may; a region joins by a vote",
-		"%s is not an authority of this network", issuer), nil
-}
-
 // SigningKey is the key of issuer with the given kid that counts now for
 // statements of the kind, to verify one with before it is applied: a node key
-// for those that nodes make, a statement key for all others. A verdict says
-// that issuer is no authority, or has no such key.
+// for those that nodes make, a governance key for those that change the network,
+// a statement key for all others. A verdict says that issuer is no authority, may
+// say nothing, or has no such key.
 func SigningKey(r Reader, issuer statement.Region, kid statement.KeyID, kind statement.Kind) (ed25519.PublicKey, Verdict, error) {
 	au, v, err := speaker(r, issuer)
 	if err != nil || au == nil {

@@ -8,9 +8,9 @@ import (
 )
 
 // maxRecord bounds a record before it is decoded, in bytes. The largest are the
-// validators of the largest network (60,000), evidence, and a risk area with
-// MaxWindows windows.
-const maxRecord = 64 << 10
+// validators of the largest network while it hands over (two sets of 39,000),
+// evidence, and a risk area with MaxWindows windows.
+const maxRecord = 96 << 10
 
 // codec bounds what a record may hold.
 var codec = canonical.New(8, statement.MaxValidators, 32)

@@ -47,7 +47,8 @@ func Dump(r Reader, w io.Writer) error {
 	return out.Flush()
 }
 
-// describe is a record in words; "" for an index entry that is as it must be.
+// describe is a record in words; "" for an index entry that is as it must be:
+// issuers' keys by kid and public key, and whose an authority's key is.
 func describe(r Reader, key, value []byte) (string, error) {
 	if len(key) == 0 {
 		return "", fmt.Errorf("%w: empty key", ErrCorrupt)
@@ -79,6 +80,19 @@ func describe(r Reader, key, value []byte) (string, error) {
 		return sentence[Seal](key, value)
 	case tagEvidence:
 		return sentence[EvidenceRecord](key, value)
+	case tagUsedKey:
+		_, err := parse[UsedKey](key, value)
+		return "", err
+	case tagElectorate:
+		return sentence[electorate](key, value)
+	case tagProposal:
+		return sentence[Proposal](key, value)
+	case tagProposalCount:
+		return sentence[proposalCount](key, value)
+	case tagHandover:
+		return sentence[HandoverRecord](key, value)
+	case tagRecovery:
+		return sentence[RecoveryRecord](key, value)
 	case tagBatch:
 		b, err := parseBatch(key, value)
 		if err != nil {

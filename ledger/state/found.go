@@ -1,6 +1,10 @@
 package state
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+
 	"concordat/ledger/genesis"
 )
 
@@ -16,10 +20,10 @@ func Found(doc *genesis.Document) []Write {
 			RotateKeys: string(p.RotateKeys), ChangePolicy: string(p.ChangePolicy),
 		},
 	}
-	writes := make([]Write, 0, len(doc.Authorities)+2)
+	var writes, used []Write
 	vouch := new(validatorSet)
 	for _, from := range doc.Authorities {
-		writes = append(writes, put(&Authority{
+		au := &Authority{
 			ID: from.ID, Name: from.Name, Role: Role(from.Role),
 			Keys: []AuthorityKey{
 				{Use: Governance, Public: from.Keys.Governance.Public()},
@@ -28,10 +32,15 @@ func Found(doc *genesis.Document) []Write {
 				{Use: Cosign, Public: from.Keys.Cosign.Public()},
 			},
 			Addresses: from.Addresses, HTTP: from.HTTP,
-		}))
+		}
+		writes = append(writes, put(au))
+		for _, k := range au.Keys {
+			used = append(used, put(&UsedKey{Sum: sha256.Sum256(k.Public), Authority: au.ID, Use: k.Use}))
+		}
+		if au.Role == Validator {
+			vouch.Members = append(vouch.Members, memberOf(au, nil))
+		}
 	}
-	for _, from := range doc.Validators() {
-		vouch.Members = append(vouch.Members, member{ID: from.ID, Cosign: from.Keys.Cosign.Public(), Node: from.Keys.Node.Public()})
-	}
-	return append(writes, put(n), put(vouch))
+	slices.SortFunc(used, func(a, b Write) int { return bytes.Compare(a.Key, b.Key) })
+	return slices.Concat(writes, []Write{put(n)}, used, []Write{put(vouch), put(&electorate{Sets: vouch.sets()})})
 }

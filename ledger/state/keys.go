@@ -30,6 +30,12 @@ const (
 	tagValidators        = 'v' // alone
 	tagSeal              = 'l' // alone
 	tagEvidence          = 'e' // culprit
+	tagUsedKey           = 'u' // SHA-256 of the Ed25519 public key(32)
+	tagElectorate        = 'w' // least size(8, big-endian)
+	tagProposal          = 'j' // index(8, big-endian)
+	tagProposalCount     = 'm' // authority
+	tagHandover          = 'h' // index(8, big-endian)
+	tagRecovery          = 'y' // index(8, big-endian)
 )
 
 func networkKey() []byte { return []byte{tagNetwork} }
@@ -128,6 +134,29 @@ func sealKey() []byte       { return []byte{tagSeal} }
 
 func evidenceKey(culprit statement.Region) []byte {
 	return append([]byte{tagEvidence}, culprit...)
+}
+
+// usedKeyKey is where it is kept whose an Ed25519 key is or was.
+func usedKeyKey(sum [sha256.Size]byte) []byte { return append([]byte{tagUsedKey}, sum[:]...) }
+
+func electorateKey(from uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{tagElectorate}, from)
+}
+
+func proposalKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{tagProposal}, index)
+}
+
+func proposalCountKey(by statement.Region) []byte {
+	return append([]byte{tagProposalCount}, by...)
+}
+
+func handoverKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{tagHandover}, index)
+}
+
+func recoveryKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{tagRecovery}, index)
 }
 
 func hashTypeByte(t statement.HashType) byte {

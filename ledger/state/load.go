@@ -72,7 +72,12 @@ func (k *IssuerKey) key() []byte   { return issuerKeyKey(k.Region, k.Thumbprint)
 func (g *Recognition) key() []byte { return recognitionKey(g.Grantor, g.Grantee) }
 func (a *RiskArea) key() []byte    { return riskKey(a.Area, a.Authority, a.Scheme) }
 
-func (n *Network) check() error { return nil }
+func (n *Network) check() error {
+	if n.Lineage == 1 {
+		return fmt.Errorf("lineage 1, which is left out")
+	}
+	return nil
+}
 
 func (a *Authority) check() error {
 	for i, k := range a.Keys {
@@ -83,10 +88,21 @@ func (a *Authority) check() error {
 			return fmt.Errorf("key %d has %d bytes, want %d", i, len(k.Public), ed25519.PublicKeySize)
 		case k.Until != 0 && k.Until <= k.From:
 			return fmt.Errorf("key %d counts from %d until %d", i, k.From, k.Until)
+		case k.Until == 0 && !a.Present():
+			return fmt.Errorf("key %d counts, and the authority is expelled", i)
 		}
 	}
-	if a.Role != Validator && a.Role != Observer {
+	switch {
+	case a.Role != Validator && a.Role != Observer:
 		return fmt.Errorf("role %q", a.Role)
+	case a.Standing != StandingMember && a.Standing != StandingSuspended && a.Standing != StandingExpelled:
+		return fmt.Errorf("standing %q", a.Standing)
+	case (a.Standing == StandingMember) != (a.StandingBy == nil):
+		return fmt.Errorf("standing %q and the statement that made it so do not agree", a.Standing)
+	case a.Standing == StandingExpelled && a.Role == Validator:
+		return fmt.Errorf("expelled, and a validator")
+	case (a.Revision == 0) != (a.ChangedAt == nil):
+		return fmt.Errorf("revision %d and the statement that made it do not agree", a.Revision)
 	}
 	return a.ID.Validate()
 }

@@ -3,19 +3,24 @@ package state
 import (
 	"crypto/ed25519"
 
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 )
 
 // What the records call an index is a statement's place in the log, counted
 // from 0. The genesis is no statement: what it says has no index.
 
-// Network is the founding document in short.
+// Network is the founding document in short, as votes have changed it.
 type Network struct {
 	ID            statement.NetworkID `cbor:"1,keyasint"`
 	Name          string              `cbor:"2,keyasint"`
 	ProtocolLevel uint64              `cbor:"3,keyasint"`
 	Policy        Policy              `cbor:"4,keyasint"`
+	Lineage       uint64              `cbor:"5,keyasint,omitempty"` // the network's so-manyth since a recovery; 0: the first, before any
 }
+
+// Origin is the log's name in checkpoints of the present lineage.
+func (n Network) Origin() string { return checkpoint.Origin(n.Name, n.Lineage) }
 
 // Policy says what share of the validators' votes carries each class of
 // action: "majority", "two-thirds" or "all", as package genesis defines them.
@@ -74,7 +79,15 @@ type Authority struct {
 	Addresses  []string         `cbor:"5,keyasint,omitempty"`
 	HTTP       string           `cbor:"6,keyasint,omitempty"`
 	AdmittedAt *uint64          `cbor:"7,keyasint,omitempty"` // index; nil: by the genesis
+	Revision   uint64           `cbor:"8,keyasint,omitempty"` // of "authority/ID"; 0: as it was founded
+	Standing   Standing         `cbor:"9,keyasint,omitempty"`
+	StandingBy *uint64          `cbor:"10,keyasint,omitempty"` // index of the vote that made it so; nil while a member
+	ChangedAt  *uint64          `cbor:"11,keyasint,omitempty"` // index of what changed it last; nil: nothing has
+	Forgotten  uint64           `cbor:"12,keyasint,omitempty"` // replaced keys that are not in Keys any more; nobody may use them again
 }
+
+// Present reports whether the authority is a member, be it a suspended one.
+func (a *Authority) Present() bool { return a.Standing != StandingExpelled }
 
 // Key is the authority's newest key for a use; nil if it has none.
 func (a *Authority) Key(u Use) ed25519.PublicKey {

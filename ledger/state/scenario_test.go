@@ -14,20 +14,23 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
 )
 
 // TestScenarios runs the scripts in testdata. A script founds a network, says
 // things in it and shows what came of it:
 //
-//	found                     the authorities, the first three being validators
+//	found [validators=N] [level=N] [quietly]
+//	                          the authorities, the first three (or so many) being validators
 //	say                       one statement a line; see (*script).body for the sentences, and manyKeys for one that says many
 //	state                     the whole state in words
 //	bytes                     the whole state in hex
 //	hash NAME [at TIME]       what is said of a revocation hash
 //	kid NAME, key NAME        the registrations of a key's kid, or of the key itself
 //	revision SUBJECT          of a subject
-//	rotate REGION             gives it a newer statement key, as a later kind of statement will
+//	describe REGION …         what an action would do, in words; and what speaks against it
+//	electorates               who certifies which sizes
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		s := &script{names: map[string]string{}}
@@ -76,7 +79,13 @@ func (s *script) run(d *datadriven.TestData) string {
 				s.nameAuthorityKey(id, string(u))
 			}
 		}
-		s.world = newWorld(s.t, ids...)
+		validators, level := 3, genesis.ProtocolLevel
+		d.MaybeScanArgs(s.t, "validators", &validators)
+		d.MaybeScanArgs(s.t, "level", &level)
+		s.world = newWorldOf(s.t, validators, uint64(level), ids...)
+		if d.HasArg("quietly") {
+			return ""
+		}
 		s.names[s.world.net.String()] = "‹this network›"
 		return dump(s.t, s.world.mem)
 	case "say":
@@ -129,8 +138,18 @@ func (s *script) run(d *datadriven.TestData) string {
 			s.t.Fatal(err)
 		}
 		return fmt.Sprintln(rev)
-	case "rotate":
-		return s.rotate(statement.Region(d.CmdArgs[0].Key))
+	case "describe":
+		p := &words{t: s.t, line: d.Input}
+		p.split()
+		return s.describe(s.action(p))
+	case "electorates":
+		all, err := list[electorate](s.world.mem, []byte{tagElectorate})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i := range all {
+			fmt.Fprintln(&out, all[i].words())
+		}
 	default:
 		d.Fatalf(s.t, "unknown command %s", d.Cmd)
 	}
@@ -150,22 +169,21 @@ func (s *script) subject(text string) string {
 	return text
 }
 
-func (s *script) rotate(id statement.Region) string {
-	a, ok, err := View{s.world.mem}.Authority(id)
-	if err != nil || !ok {
-		s.t.Fatal(id, err)
+func (s *script) describe(a statement.Action) string {
+	v := View{s.world.mem}
+	text, err := v.Describe(a)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	newer := testKey(string(id) + "/newer").Public().(ed25519.PublicKey)
-	s.nameAuthorityKey(string(id), "newer")
-	for i := range a.Keys {
-		if a.Keys[i].Use == Statements {
-			a.Keys[i].Until = s.world.index
-			a.Keys = slices.Insert(a.Keys, i+1, AuthorityKey{Use: Statements, Public: newer, From: s.world.index})
-			break
-		}
+	d, err := v.Draft("XA", &a)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	s.world.mem.Put([]Write{put(&a)})
-	return a.words() + "\n"
+	waits := ""
+	if d.Waits {
+		waits = ", and waits for the handover"
+	}
+	return fmt.Sprintf("%s\n%d of %s carry it\nagainst it: %s%s\n", text, d.Needed, names(d.Electorate), d.Against, waits)
 }
 
 func (s *script) hash(d *datadriven.TestData) string {
@@ -338,6 +356,8 @@ func (s *script) about(by statement.Region, body statement.Body) string {
 		if err = errors.Join(e1, e2); err == nil {
 			words = e.words() + "\n  " + vs.words()
 		}
+	default:
+		words, err = s.aboutGovernance(by, body)
 	}
 	if err != nil {
 		s.t.Fatal(err)

@@ -34,7 +34,7 @@ func (a *act) seal(b *statement.SealState) ([]Write, Verdict, error) {
 	if err != nil {
 		return nil, Verdict{}, err
 	}
-	if vs.find(a.by) == nil {
+	if find(vs.Members, a.by) == nil && find(vs.Former, a.by) == nil {
 		return nil, refuse(NotAValidator, "leave seals to the validators; they make one by themselves",
 			"%s is not a validator", a.by), nil
 	}
@@ -56,7 +56,12 @@ func (a *act) seal(b *statement.SealState) ([]Write, Verdict, error) {
 		return nil, refuse(SealMismatch, "make a seal of the state as it is now",
 			"the seal lists other validators, or other keys, than the ledger has: %d against %d", len(b.Validators), len(vs.Members)), nil
 	}
-	return []Write{put(&Seal{Index: a.index, By: a.by, At: b.At, Records: b.Records, Revoked: b.Revoked})}, Verdict{}, nil
+	writes := []Write{put(&Seal{Index: a.index, By: a.by, At: b.At, Records: b.Records, Revoked: b.Revoked})}
+	if vs.ChangedAt != nil && vs.SealedAt == nil {
+		vs.SealedAt = &a.index
+		writes = append(writes, put(vs))
+	}
+	return writes, Verdict{}, nil
 }
 
 // LastSeal is the newest seal; false before the first.

@@ -85,6 +85,9 @@ func (p *words) text(before string) string {
 // body reads what a sentence says after who says it. Times are dates or RFC
 // 3339; what stands in brackets may be left out.
 func (s *script) body(p *words) (statement.Body, []byte) {
+	if b := s.governance(p); b != nil {
+		return b, nil
+	}
 	switch {
 	case p.skip("registers", "key"): // KEY [for KINDS] [from T] [until T]
 		k := s.testIssuerKey(p.next())

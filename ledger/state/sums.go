@@ -1,14 +1,10 @@
 package state
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
-
-	"concordat/ledger/statement"
 )
 
 // sums holds what a whole state must agree in: what one record says in one
@@ -21,9 +17,7 @@ type sums struct {
 	totals   map[string]Totals      // what the totals say
 	revoking uint64                 // batches that revoke
 	numbered uint64                 // what the running number says
-	vouching []member               // validators by the authorities and the evidence
-	recorded []member               // by the record of the validators
-	evidence map[statement.Region]uint64
+	vouching governed               // what the records of the network's own affairs say
 }
 
 // batchHashes is how many hashes a batch came with, and how many are there.
@@ -32,33 +26,13 @@ type batchHashes struct{ count, there uint64 }
 func newSums() *sums {
 	return &sums{
 		counts: counts{}, hashes: map[uint64]batchHashes{},
-		said: map[string]Totals{}, totals: map[string]Totals{}, evidence: map[statement.Region]uint64{},
+		said: map[string]Totals{}, totals: map[string]Totals{}, vouching: newGoverned(),
 	}
 }
 
 // see takes in one entry that describe has found to be as it must be.
 func (s *sums) see(key, value []byte) error {
 	switch key[0] {
-	case tagAuthority:
-		a, err := parse[Authority](key, value)
-		if err != nil {
-			return err
-		}
-		if a.Role == Validator {
-			s.vouching = append(s.vouching, member{ID: a.ID, Cosign: a.Key(Cosign), Node: a.Key(Node)})
-		}
-	case tagEvidence:
-		e, err := parse[EvidenceRecord](key, value)
-		if err != nil {
-			return err
-		}
-		s.evidence[e.Culprit] = e.Index
-	case tagValidators:
-		vs, err := parse[validatorSet](key, value)
-		if err != nil {
-			return err
-		}
-		s.recorded = vs.Members
 	case tagBatch:
 		return s.seeBatch(key, value)
 	case tagOrdinals:
@@ -81,6 +55,9 @@ func (s *sums) see(key, value []byte) error {
 			return err
 		}
 		s.totals[string(key)] = t
+	}
+	if err := s.vouching.see(key, value); err != nil {
+		return err
 	}
 	return s.counts.see(key, value)
 }
@@ -108,7 +85,7 @@ func (s *sums) seeBatch(key, value []byte) error {
 	return nil
 }
 
-// check checks ST12, ST13 and ST14, when all has been seen.
+// check checks ST12 to ST18, when all has been seen.
 func (s *sums) check() error {
 	if err := s.counts.check(); err != nil {
 		return err
@@ -129,25 +106,5 @@ func (s *sums) check() error {
 	if len(s.totals) != len(s.said) {
 		return fmt.Errorf("%w: totals under %d keys, and batches for %d", ErrCorrupt, len(s.totals), len(s.said))
 	}
-	return s.checkValidators()
-}
-
-func (s *sums) checkValidators() error {
-	for i := range s.vouching {
-		m := &s.vouching[i]
-		if index, caught := s.evidence[m.ID]; caught {
-			m.SuspendedBy = &index
-			delete(s.evidence, m.ID)
-		}
-	}
-	if len(s.evidence) != 0 {
-		return fmt.Errorf("%w: evidence against %v, who are no validators", ErrCorrupt, slices.Sorted(maps.Keys(s.evidence)))
-	}
-	same := slices.EqualFunc(s.vouching, s.recorded, func(a, b member) bool {
-		return a.ID == b.ID && bytes.Equal(a.Cosign, b.Cosign) && bytes.Equal(a.Node, b.Node) && reflect.DeepEqual(a.SuspendedBy, b.SuspendedBy)
-	})
-	if !same {
-		return fmt.Errorf("%w: the validators on record are not those of the authorities and the evidence", ErrCorrupt)
-	}
-	return nil
+	return s.vouching.check()
 }

@@ -72,6 +72,31 @@ const (
 	SealMismatch        = "seal-mismatch"
 	AlreadyKnown        = "already-known"
 	ProvesNothing       = "proves-nothing"
+	AuthoritySuspended  = "authority-suspended"
+	AuthorityExpelled   = "authority-expelled"
+	KeyUsed             = "key-used"
+	KeyNotProven        = "key-not-proven"
+	BadAddress          = "bad-address"
+	DescriptorRefused   = "descriptor-refused"
+	AlreadyMember       = "already-member"
+	NotAMember          = "not-a-member"
+	TooManyValidators   = "too-many-validators"
+	LastValidator       = "last-validator"
+	CaughtKeys          = "caught-keys"
+	LevelNotNext        = "level-not-next"
+	TooManyProposals    = "too-many-proposals"
+	UnknownProposal     = "unknown-proposal"
+	ProposalMismatch    = "proposal-mismatch"
+	ProposalClosed      = "proposal-closed"
+	NotAnElector        = "not-an-elector"
+	AlreadyVoted        = "already-voted"
+	NotTheProposer      = "not-the-proposer"
+	HandoverPending     = "handover-pending"
+	NoHandover          = "no-handover"
+	HandoverMismatch    = "handover-mismatch"
+	RecoveryMisplaced   = "recovery-misplaced"
+	RecoveryUnsigned    = "recovery-unsigned"
+	RecoveryMismatch    = "recovery-mismatch"
 )
 
 // Refusal is what a name means, apart from any one statement.
@@ -103,12 +128,37 @@ var Refusals = map[string]Refusal{
 	NothingToChange:     {Conflict, "What the statement says is so already."},
 	RiskAlreadyDeclared: {Conflict, "A declaration stands; one that stands is changed, not declared."},
 	RiskNotDeclared:     {Conflict, "No declaration stands that could be changed or lifted."},
-	NotAValidator:       {Forbidden, "Only a validator's node makes this kind of statement."},
+	NotAValidator:       {Forbidden, "Only a validator, or its node, makes this kind of statement."},
 	SealMisplaced:       {Conflict, "The seal does not stand right after the statements that it seals."},
 	SealBackdated:       {Conflict, "The seal is for an earlier time than the one before it."},
 	SealMismatch:        {Forbidden, "What the seal says is not so: its digests, or its validators, are not those of the state."},
 	AlreadyKnown:        {Conflict, "There is evidence against this validator already; one piece suspends it, and more changes nothing."},
 	ProvesNothing:       {Forbidden, "The evidence does not prove what it says, with the keys that the ledger has."},
+	AuthoritySuspended:  {Forbidden, "The others have suspended the issuer: it says nothing until they end the suspension."},
+	AuthorityExpelled:   {Forbidden, "The others have expelled the issuer: it is no authority of this network any more."},
+	KeyUsed:             {Malformed, "The new key is, or was, somebody's key in this network before."},
+	KeyNotProven:        {Malformed, "The new key has not signed that it is this authority's, for this use, in this network."},
+	BadAddress:          {Malformed, "The address, or the URL, is not one that others could dial."},
+	DescriptorRefused:   {Malformed, "The descriptor cannot be read, breaks a bound, or is not signed by all its keys."},
+	AlreadyMember:       {Conflict, "The authority to admit is a member already."},
+	NotAMember:          {Conflict, "The authority that it is about is not a member."},
+	TooManyValidators:   {Conflict, "There are as many validators as a network may have."},
+	LastValidator:       {Conflict, "No validator would be left that is not suspended."},
+	CaughtKeys:          {Conflict, "The authority still has a key that the evidence against it is about."},
+	LevelNotNext:        {Conflict, "The protocol level is raised by one at a time."},
+	TooManyProposals:    {Conflict, "The authority has as many open proposals as one may."},
+	UnknownProposal:     {Conflict, "There is no proposal at this index."},
+	ProposalMismatch:    {Conflict, "The proposal at this index is another than the one that was read."},
+	ProposalClosed:      {Conflict, "The proposal is decided or withdrawn."},
+	NotAnElector:        {Forbidden, "The authority has no vote on this proposal."},
+	AlreadyVoted:        {Conflict, "The authority has voted on this proposal before; a vote is final."},
+	NotTheProposer:      {Forbidden, "Only its proposer withdraws a proposal."},
+	HandoverPending:     {Conflict, "A change of validators is being handed over; the next waits until that is done."},
+	NoHandover:          {Conflict, "No change of validators waits for this handover."},
+	HandoverMismatch:    {Forbidden, "The note does not show that the validators before the change and those after it vouch for this ledger."},
+	RecoveryMisplaced:   {Conflict, "The plan is for another lineage or another size than the ledger is at."},
+	RecoveryUnsigned:    {Forbidden, "A majority of the validators has not signed this plan."},
+	RecoveryMismatch:    {Forbidden, "The plan names another root than the ledger has."},
 }
 
 func refuse(name, hint, format string, a ...any) Verdict {

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"strings"
 
+	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
 )
 
 // View asks a state questions. What it returns is the caller's. Every error is
-// a failure to read or ErrCorrupt; that nothing is there is never an error.
+// a failure to read, ErrCorrupt or ErrLevel; that nothing is there is never an error.
 type View struct{ Reader }
 
-// Network is the founding document in short. A state without it is corrupt.
+// Network is the founding document in short, as votes have changed it. A state
+// without it is corrupt. One of a network whose protocol level is newer than this
+// program gives ErrLevel.
 func (v View) Network() (Network, error) {
 	n, err := networks.load(v, networkKey())
 	if err != nil {
@@ -22,6 +25,10 @@ func (v View) Network() (Network, error) {
 	}
 	if n == nil {
 		return Network{}, fmt.Errorf("%w: it has no founding record; was it ever founded?", ErrCorrupt)
+	}
+	if n.ProtocolLevel > genesis.ProtocolLevel {
+		return Network{}, fmt.Errorf("%w: it is %d, and this program knows %d: install a newer version; nothing is lost",
+			ErrLevel, n.ProtocolLevel, uint64(genesis.ProtocolLevel))
 	}
 	return *n, nil
 }
@@ -186,6 +193,12 @@ func (v View) RiskArea(authority statement.Region, scheme string, area statement
 func (v View) Revision(subject string) (uint64, error) {
 	part := strings.Split(subject, "/")
 	switch {
+	case part[0] == "authority" && len(part) == 2:
+		a, _, err := v.Authority(statement.Region(part[1]))
+		return a.Revision, err
+	case part[0] == "proposals" && len(part) == 2:
+		c, _, err := one[proposalCount](v, proposalCountKey(statement.Region(part[1])))
+		return c.Made, err
 	case part[0] == "issuer-key" && len(part) == 3:
 		var t statement.Thumbprint
 		if n, err := hex.Decode(t[:], []byte(cut(part[2], 2*len(t)))); err != nil || n != len(t) || t.String() != part[2] {

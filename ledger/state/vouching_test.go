@@ -84,6 +84,7 @@ func TestSealListsEveryone(t *testing.T) {
 		b := w.sealNow(1)
 		for i := range b.Validators { // a copy, keys included
 			b.Validators[i].Cosign, b.Validators[i].Node = slices.Clone(b.Validators[i].Cosign), slices.Clone(b.Validators[i].Node)
+			b.Validators[i].Governance = slices.Clone(b.Validators[i].Governance)
 		}
 		b.Validators = change(b.Validators)
 		return b
@@ -93,11 +94,12 @@ func TestSealListsEveryone(t *testing.T) {
 		"the first is missing": wrong(func(l list) list { return l[1:] }),
 		"the last is missing":  wrong(func(l list) list { return l[:2] }),
 		"an observer": wrong(func(l list) list {
-			return append(l, statement.SealedValidator{ID: "XD", Cosign: l[0].Cosign, Node: l[0].Node})
+			return append(l, statement.SealedValidator{ID: "XD", Cosign: l[0].Cosign, Node: l[0].Node, Governance: l[0].Governance})
 		}),
 		"another":           wrong(func(l list) list { l[2].ID = "XX"; return l }),
 		"a cosign key":      wrong(func(l list) list { l[1].Cosign[31] ^= 1; return l }),
 		"a node key":        wrong(func(l list) list { l[1].Node[0] ^= 1; return l }),
+		"a governance key":  wrong(func(l list) list { l[2].Governance[9] ^= 1; return l }),
 		"keys changed over": wrong(func(l list) list { l[0].Node, l[0].Cosign = l[0].Cosign, l[0].Node; return l }),
 	} {
 		if v := w.say("XA", b, nil); v.Name != SealMismatch {
@@ -211,7 +213,7 @@ func TestNobodyElseIsSuspended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vs.find("XB").Cosign = testKey("XB/newer cosign").Public().(ed25519.PublicKey)
+	find(vs.Members, "XB").Cosign = testKey("XB/newer cosign").Public().(ed25519.PublicKey)
 	rotated := NewMemory(entries(t, w.mem))
 	rotated.Put([]Write{put(vs)})
 	s := w.sign("XA", 0, &statement.ReportEvidence{Culprit: "XB", Proof: good}, testKey("XA/node"))
@@ -311,7 +313,14 @@ func TestVouchingIsCorrupt(t *testing.T) {
 		"not suspended":            members(func(vs *validatorSet) { vs.Members[2].SuspendedBy = nil }),
 		"no evidence":              {Key: evidenceKey("XC")},
 		"evidence, not suspended":  proof(func(e *EvidenceRecord) { e.Culprit = "XB" }),
-		"evidence on an observer":  proof(func(e *EvidenceRecord) { e.Culprit = "XD" }),
+		"evidence on nobody":       proof(func(e *EvidenceRecord) { e.Culprit = "XZ" }),
+		"evidence with short keys": proof(func(e *EvidenceRecord) { e.NodeKey = e.NodeKey[:31] }),
+		"evidence since closed":    proof(func(e *EvidenceRecord) { e.Closed = &zero }),
+		"seal of no change":        members(func(vs *validatorSet) { vs.SealedAt = &zero }),
+		"change without former":    members(func(vs *validatorSet) { vs.ChangedAt = &zero }),
+		"former without change":    members(func(vs *validatorSet) { vs.Former = vs.Members }),
+		"another governance key":   members(func(vs *validatorSet) { vs.Members[0].Governance[0] ^= 1 }),
+		"an earlier electorate":    members(func(vs *validatorSet) { vs.Since-- }),
 		"evidence without proof":   proof(func(e *EvidenceRecord) { e.Proof = nil }),
 		"evidence with too much":   proof(func(e *EvidenceRecord) { e.Proof = make([]byte, statement.MaxEvidence+1) }),
 		"evidence by nobody":       proof(func(e *EvidenceRecord) { e.Reporter = "xa" }),
@@ -353,14 +362,22 @@ func TestLargestVouchingFits(t *testing.T) {
 	var vs validatorSet
 	for i := range statement.MaxValidators {
 		id := statement.Region(fmt.Sprintf("XAA-ABCDEFGHIJKL-ABCDEFGHIJ-%04d", i))
-		vs.Members = append(vs.Members, member{ID: id, Cosign: make([]byte, 32), Node: make([]byte, 32), SuspendedBy: &end})
+		vs.Members = append(vs.Members, member{ID: id, Cosign: make([]byte, 32), Node: make([]byte, 32), Governance: make([]byte, 32), SuspendedBy: &end})
 	}
+	vs.Former, vs.ChangedAt, vs.Since = slices.Clone(vs.Members), &end, end
 	id := vs.Members[0].ID
 	w := put(&vs)
 	if got, err := parse[validatorSet](w.Key, w.Value); err != nil || len(got.Members) != len(vs.Members) {
 		t.Errorf("%d validators in %d bytes: %v", len(vs.Members), len(w.Value), err)
 	}
-	w = put(&EvidenceRecord{Culprit: id, Reporter: id, Index: end, Kind: evidence.KindTwoHistories, Proof: make([]byte, statement.MaxEvidence)})
+	w = put(&electorate{From: end, Lineage: 1000, Sets: vs.sets()})
+	if _, err := parse[electorate](w.Key, w.Value); err != nil {
+		t.Errorf("an electorate in %d bytes: %v", len(w.Value), err)
+	}
+	w = put(&EvidenceRecord{
+		Culprit: id, Reporter: id, Index: end, Kind: evidence.KindTwoHistories, Proof: make([]byte, statement.MaxEvidence),
+		NodeKey: make([]byte, 32), CosignKey: make([]byte, 32), Closed: &end,
+	})
 	if _, err := parse[EvidenceRecord](w.Key, w.Value); err != nil {
 		t.Errorf("evidence in %d bytes: %v", len(w.Value), err)
 	}

@@ -54,7 +54,11 @@ func because(reason string) string {
 }
 
 func (n *Network) words() string {
-	return fmt.Sprintf("network %s, %s, protocol level %d", n.Name, n.ID, n.ProtocolLevel)
+	s := fmt.Sprintf("network %s, %s, protocol level %d", n.Name, n.ID, n.ProtocolLevel)
+	if n.Lineage != 0 {
+		s += fmt.Sprintf(", lineage %d", n.Lineage)
+	}
+	return s
 }
 
 func (a *Authority) words() string {
@@ -65,6 +69,9 @@ func (a *Authority) words() string {
 	} else {
 		b.WriteString(" by the genesis")
 	}
+	if a.Standing != StandingMember {
+		fmt.Fprintf(&b, ", %s by statement %d", a.Standing, *a.StandingBy)
+	}
 	for _, k := range a.Keys {
 		fmt.Fprintf(&b, "; %s key %x", k.Use, statement.KeyIDOf(k.Public))
 		if k.From != 0 {
@@ -73,6 +80,9 @@ func (a *Authority) words() string {
 		if k.Until != 0 {
 			fmt.Fprintf(&b, " until before statement %d", k.Until)
 		}
+	}
+	if a.Revision != 0 {
+		fmt.Fprintf(&b, "; revision %d", a.Revision)
 	}
 	return b.String()
 }

@@ -7,14 +7,14 @@ import (
 	"fmt"
 )
 
-// Two kinds of statement are made by nodes, without a person: what they say can
+// Three kinds of statement are made by nodes, without a person: what they say can
 // be computed or verified by every replica, and is, before it is applied. So a
 // key that a machine holds may sign them, and may sign nothing else.
 
 // ByNode reports whether statements of kind k are made by nodes: signed with
 // the node key of the authority that issues them. All others are signed with
-// its statement key.
-func (k Kind) ByNode() bool { return k == Seal || k == EvidenceReport }
+// its statement key or its governance key (ByGovernance).
+func (k Kind) ByNode() bool { return k == Seal || k == EvidenceReport || k == Handover }
 
 // SealState carries the digest of the state as the first Size statements have
 // made it, so that whoever holds that state can hold it against a receipt. It
@@ -33,6 +33,9 @@ type SealedValidator struct {
 	ID     Region `cbor:"1,keyasint"`
 	Cosign []byte `cbor:"2,keyasint"` // Ed25519: checkpoints
 	Node   []byte `cbor:"3,keyasint"` // Ed25519: the log's own signature, blocks, and what nodes say
+	// Governance is Ed25519: votes, and recoveries, which a stranger must be able
+	// to hold against it.
+	Governance []byte `cbor:"4,keyasint"`
 }
 
 // ReportEvidence says that a validator has vouched for what cannot both be
@@ -63,8 +66,8 @@ func (b *SealState) Validate() error {
 		switch {
 		case v.ID <= last:
 			return invalid("validator %.40q after %.40q: want each once, in ascending order", v.ID, last)
-		case len(v.Cosign) != ed25519.PublicKeySize || len(v.Node) != ed25519.PublicKeySize:
-			return invalid("keys of validator %.40q have %d and %d bytes, want %d", v.ID, len(v.Cosign), len(v.Node), ed25519.PublicKeySize)
+		case len(v.Cosign) != ed25519.PublicKeySize || len(v.Node) != ed25519.PublicKeySize || len(v.Governance) != ed25519.PublicKeySize:
+			return invalid("keys of validator %.40q have %d, %d and %d bytes, want %d", v.ID, len(v.Cosign), len(v.Node), len(v.Governance), ed25519.PublicKeySize)
 		}
 		if err := v.ID.Validate(); err != nil {
 			return err

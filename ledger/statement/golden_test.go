@@ -48,6 +48,29 @@ var bodyNames = map[string][]string{
 	"recognition.withdraw":  {"region", "reason"},
 	"seal":                  {"size", "at", "root over the records", "root over the revoked hashes", "validators"},
 	"evidence":              {"culprit", "proof"},
+	"authority.rotate-key":  {"use", "public key, Ed25519", "proof, by the new key"},
+	"authority.set-node":    {"addresses", "base URL of the API"},
+	"governance.propose":    {"action", "reason"},
+	"governance.vote":       {"index of the proposal", "its hash", "yes", "reason"},
+	"governance.withdraw":   {"index of the proposal", "its hash", "reason"},
+	"handover":              {"index of the seal", "note"},
+	"recovery":              {"plan", "signatures"},
+	"incident.report":       {"title", "text", "thumbprint of the key that it is about"},
+}
+
+// innerNames annotates what lies deeper in a body, by the path in it.
+var innerNames = map[statement.Kind]annotate.Names{
+	statement.Seal: {"/5/0/1": "id", "/5/0/2": "co-signing key", "/5/0/3": "node key", "/5/0/4": "governance key"},
+	statement.GovernancePropose: {
+		"/1/1": "admit", "/1/1/1": "descriptor", "/1/1/2": "role",
+		"/1/2": "change role", "/1/2/1": "authority", "/1/2/2": "role",
+		"/1/3": "suspend", "/1/3/1": "authority", "/1/4": "restore", "/1/4/1": "authority", "/1/5": "expel", "/1/5/1": "authority",
+		"/1/6": "rotate key", "/1/6/1": "authority", "/1/6/2": "new key", "/1/6/2/1": "use", "/1/6/2/2": "public key, Ed25519", "/1/6/2/3": "proof, by the new key",
+		"/1/7": "set node", "/1/7/1": "authority", "/1/7/2": "place", "/1/7/2/1": "addresses", "/1/7/2/2": "base URL of the API",
+		"/1/8": "change policy", "/1/8/1": "admit observer", "/1/8/2": "admit validator", "/1/8/3": "suspend", "/1/8/4": "expel", "/1/8/5": "rotate keys", "/1/8/6": "change policy",
+		"/1/9": "raise level", "/1/9/1": "level",
+	},
+	statement.NetworkRecovery: {"/1/1": "lineage", "/1/2": "size", "/1/3": "root", "/1/4": "validators", "/1/5": "reason"},
 }
 
 func namesOf(k statement.Kind) annotate.Names {
@@ -62,6 +85,9 @@ func namesOf(k statement.Kind) annotate.Names {
 	}
 	for i, f := range fields {
 		names["/2//6/"+string(rune('1'+i))] = f
+	}
+	for path, name := range innerNames[k] {
+		names["/2//6"+path] = name
 	}
 	return names
 }

@@ -9,7 +9,7 @@ import (
 // Kind names what a statement does. The text is on the wire.
 type Kind string
 
-// The kinds of statement of protocol level 1.
+// The kinds of statement; Level says from which protocol level on each has an effect.
 const (
 	IssuerKeyRegister   Kind = "issuer-key.register"
 	IssuerKeyRetire     Kind = "issuer-key.retire"
@@ -23,8 +23,16 @@ const (
 	RecognitionChange   Kind = "recognition.change"
 	RecognitionSuspend  Kind = "recognition.suspend"
 	RecognitionWithdraw Kind = "recognition.withdraw"
+	AuthorityRotateKey  Kind = "authority.rotate-key"
+	AuthoritySetNode    Kind = "authority.set-node"
+	GovernancePropose   Kind = "governance.propose"
+	GovernanceVote      Kind = "governance.vote"
+	GovernanceWithdraw  Kind = "governance.withdraw"
+	NetworkRecovery     Kind = "recovery"
+	IncidentReport      Kind = "incident.report"
 	Seal                Kind = "seal"     // made by nodes
 	EvidenceReport      Kind = "evidence" // made by nodes
+	Handover            Kind = "handover" // made by nodes
 )
 
 // Kinds lists every kind.
@@ -32,8 +40,27 @@ func Kinds() []Kind {
 	return []Kind{
 		IssuerKeyRegister, IssuerKeyRetire, IssuerKeyCompromise, RevocationAdd, RevocationUndo,
 		RiskDeclare, RiskChange, RiskLift, RecognitionGrant, RecognitionChange, RecognitionSuspend, RecognitionWithdraw,
-		Seal, EvidenceReport,
+		AuthorityRotateKey, AuthoritySetNode, GovernancePropose, GovernanceVote, GovernanceWithdraw, NetworkRecovery,
+		IncidentReport, Seal, EvidenceReport, Handover,
 	}
+}
+
+// Level is the protocol level from which on statements of kind k have an effect.
+func (k Kind) Level() uint64 {
+	if k == IncidentReport {
+		return 2
+	}
+	return 1
+}
+
+// ByGovernance reports whether statements of kind k are signed with the
+// governance key of the authority that issues them.
+func (k Kind) ByGovernance() bool {
+	switch k {
+	case AuthorityRotateKey, GovernancePropose, GovernanceVote, GovernanceWithdraw, NetworkRecovery:
+		return true
+	}
+	return false
 }
 
 // Time is a moment in Unix seconds. Zero means "not given".
@@ -249,9 +276,15 @@ func (b *SealState) Subject(Region) string        { return SealSubject(b.Size) }
 func (b *ReportEvidence) Subject(Region) string   { return EvidenceSubject(b.Culprit) }
 
 // HasRevision reports whether statements of kind k make a revision of their
-// subject. Revocations only ever add, and what nodes make has its place by
-// itself (a size, a culprit); neither has one.
-func (k Kind) HasRevision() bool { return k != RevocationAdd && k != RevocationUndo && !k.ByNode() }
+// subject. Revocations and reports only ever add, what nodes make has its place
+// by itself (a size, a culprit), and a vote is given once; none of them has one.
+func (k Kind) HasRevision() bool {
+	switch k {
+	case RevocationAdd, RevocationUndo, GovernanceVote, GovernanceWithdraw, NetworkRecovery, IncidentReport:
+		return false
+	}
+	return !k.ByNode()
+}
 
 // HasAttachment reports whether statements of kind k come with an attachment.
 func (k Kind) HasAttachment() bool { return k == RevocationAdd || k == RevocationUndo }
@@ -287,6 +320,22 @@ func newBody(k Kind) (Body, bool) {
 		return new(SealState), true
 	case EvidenceReport:
 		return new(ReportEvidence), true
+	case AuthorityRotateKey:
+		return new(RotateOwnKey), true
+	case AuthoritySetNode:
+		return new(SetNode), true
+	case GovernancePropose:
+		return new(Propose), true
+	case GovernanceVote:
+		return new(Vote), true
+	case GovernanceWithdraw:
+		return new(WithdrawProposal), true
+	case Handover:
+		return new(HandOver), true
+	case NetworkRecovery:
+		return new(Recover), true
+	case IncidentReport:
+		return new(ReportIncident), true
 	}
 	return nil, false
 }

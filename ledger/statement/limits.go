@@ -34,9 +34,19 @@ const (
 	MaxAttachment = 1 << 20
 	// MaxBatchHashes is how many revocation hashes fit in one attachment.
 	MaxBatchHashes = MaxAttachment / HashSize
-	// MaxValidators bounds the validators that a seal lists: as many as a genesis may found a
-	// network with. With the longest ids they take 55,000 bytes.
-	MaxValidators = 512
+	// MaxValidators bounds the validators of a network, which a seal lists. With the
+	// longest ids they take 36,000 bytes.
+	MaxValidators = 256
+	// MaxNote bounds the note in a handover, in bytes.
+	MaxNote = 56 << 10
+	// MaxDescriptor bounds the descriptor in a proposal to admit, in bytes.
+	MaxDescriptor = 16 << 10
+	// MaxAddresses and MaxAddress bound where a node is found.
+	MaxAddresses = 16
+	MaxAddress   = 256
+	// MaxTitle and MaxText bound the report of an incident, in bytes of UTF-8.
+	MaxTitle = 200
+	MaxText  = 4_000
 	// MaxEvidence bounds the proof in a report of evidence, in bytes.
 	MaxEvidence = 32 << 10
 	// MaxLogSize bounds the size that a seal names: the largest number that JSON carries exactly everywhere.

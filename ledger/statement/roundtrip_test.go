@@ -123,13 +123,97 @@ func drawStatement(t *rapid.T) statement.Statement {
 		ids := rapid.SliceOfNDistinct(region, 1, 9, rapid.ID).Draw(t, "validators")
 		slices.Sort(ids)
 		for _, id := range ids {
-			b.Validators = append(b.Validators, statement.SealedValidator{ID: statement.Region(id), Cosign: key.Draw(t, "cosign key"), Node: key.Draw(t, "node key")})
+			b.Validators = append(b.Validators, statement.SealedValidator{ID: statement.Region(id), Cosign: key.Draw(t, "cosign key"), Node: key.Draw(t, "node key"), Governance: key.Draw(t, "governance key")})
 		}
 		s.Body, s.Revision = b, 0
 	case statement.EvidenceReport:
 		s.Body, s.Revision = &statement.ReportEvidence{Culprit: statement.Region(region.Draw(t, "culprit")), Proof: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "proof")}, 0
+	default:
+		drawGovernance(t, &s, region, text)
 	}
 	return s
+}
+
+// drawGovernance draws a body of the kinds that change the network itself.
+func drawGovernance(t *rapid.T, s *statement.Statement, region *rapid.Generator[string], text func(int) *rapid.Generator[string]) {
+	authority := func() statement.Region { return statement.Region(region.Draw(t, "authority")) }
+	said := func(of string) string { return "r" + text(190).Draw(t, of) }
+	key := func(uses []statement.KeyUse) statement.NewKey {
+		private := testKey(rapid.StringN(1, 9, -1).Draw(t, "key"))
+		return statement.ProveKey(s.Network, s.Issuer, rapid.SampledFrom(uses).Draw(t, "use"), private)
+	}
+	where := func() statement.Place {
+		addresses := rapid.SliceOfNDistinct(rapid.StringMatching(`/dns/[a-z]{1,9}/tcp/4001`), 1, statement.MaxAddresses, rapid.ID).Draw(t, "addresses")
+		return statement.Place{Addresses: addresses, HTTP: text(200).Draw(t, "http")}
+	}
+	role := func() statement.Role {
+		return rapid.SampledFrom([]statement.Role{statement.RoleObserver, statement.RoleValidator}).Draw(t, "role")
+	}
+	index := func() uint64 { return rapid.Uint64Max(statement.MaxLogSize).Draw(t, "index") }
+	var hash statement.Hash
+	copy(hash[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "hash"))
+	kinds := slices.DeleteFunc(statement.Kinds(), func(k statement.Kind) bool {
+		return !(k.ByGovernance() || k == statement.AuthoritySetNode || k == statement.Handover || k == statement.IncidentReport)
+	})
+	switch rapid.SampledFrom(kinds).Draw(t, "kind of governance") {
+	case statement.AuthorityRotateKey:
+		s.Body = &statement.RotateOwnKey{NewKey: key(statement.KeyUses[1:])}
+	case statement.AuthoritySetNode:
+		s.Body = &statement.SetNode{Place: where()}
+	case statement.GovernancePropose:
+		thresholds := rapid.SampledFrom([]string{"majority", "two-thirds", "all"})
+		actions := []func() statement.Action{
+			func() statement.Action {
+				return statement.Action{Admit: &statement.Admit{Descriptor: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "descriptor"), Role: role()}}
+			},
+			func() statement.Action {
+				return statement.Action{ChangeRole: &statement.ChangeRole{Authority: authority(), Role: role()}}
+			},
+			func() statement.Action {
+				return statement.Action{Suspend: &statement.SuspendAuthority{Authority: authority()}}
+			},
+			func() statement.Action {
+				return statement.Action{Restore: &statement.RestoreAuthority{Authority: authority()}}
+			},
+			func() statement.Action { return statement.Action{Expel: &statement.Expel{Authority: authority()}} },
+			func() statement.Action {
+				return statement.Action{RotateKey: &statement.RotateKey{Authority: authority(), NewKey: key(statement.KeyUses)}}
+			},
+			func() statement.Action {
+				return statement.Action{SetNode: &statement.SetNodeOf{Authority: authority(), Place: where()}}
+			},
+			func() statement.Action {
+				at := func() string { return thresholds.Draw(t, "threshold") }
+				return statement.Action{ChangePolicy: &statement.ChangePolicy{AdmitObserver: at(), AdmitValidator: at(), Suspend: at(), Expel: at(), RotateKeys: at(), ChangePolicy: at()}}
+			},
+			func() statement.Action {
+				return statement.Action{RaiseLevel: &statement.RaiseLevel{Level: rapid.Uint64Range(2, 99).Draw(t, "level")}}
+			},
+		}
+		s.Body = &statement.Propose{Action: rapid.SampledFrom(actions).Draw(t, "action")(), Reason: said("reason")}
+	case statement.GovernanceVote:
+		s.Body, s.Revision = &statement.Vote{Proposal: index(), Of: hash, Yes: rapid.Bool().Draw(t, "yes"), Reason: text(900).Draw(t, "reason")}, 0
+	case statement.GovernanceWithdraw:
+		s.Body, s.Revision = &statement.WithdrawProposal{Proposal: index(), Of: hash, Reason: text(900).Draw(t, "reason")}, 0
+	case statement.Handover:
+		s.Body, s.Revision = &statement.HandOver{Seal: index(), Note: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "note")}, 0
+	case statement.NetworkRecovery:
+		ids := rapid.SliceOfNDistinct(region, 1, 9, rapid.ID).Draw(t, "validators")
+		slices.Sort(ids)
+		b := &statement.Recover{Plan: statement.RecoveryPlan{Lineage: rapid.Uint64Range(2, 1000).Draw(t, "lineage"), Size: index(), Root: hash, Reason: said("reason")}}
+		for _, id := range ids {
+			b.Plan.Validators = append(b.Plan.Validators, statement.Region(id))
+			b.Signatures = append(b.Signatures, statement.RecoverySignature{Authority: statement.Region(id), Signature: rapid.SliceOfN(rapid.Byte(), 64, 64).Draw(t, "signature")})
+		}
+		s.Body, s.Revision = b, 0
+	case statement.IncidentReport:
+		b := &statement.ReportIncident{Title: said("title"), Text: text(900).Draw(t, "text")}
+		if rapid.Bool().Draw(t, "about a key") {
+			thumb := statement.Thumbprint(hash)
+			b.Key = &thumb
+		}
+		s.Body, s.Revision = b, 0
+	}
 }
 
 // Whatever can be said is signed, read back the same, verified by its key and by no other.

@@ -48,8 +48,8 @@ func samples() []sample {
 	terms := statement.Terms{Region: "XB", Kinds: []statement.CodeKind{statement.Vaccination, statement.Test},
 		From: june, Until: july, Reason: "agreement of May"}
 	validators := []statement.SealedValidator{
-		{ID: "XA", Cosign: public(testKey("XA/cosign")), Node: public(testKey("XA/node"))},
-		{ID: "XB", Cosign: public(testKey("XB/cosign")), Node: public(testKey("XB/node"))},
+		{ID: "XA", Cosign: public(testKey("XA/cosign")), Node: public(testKey("XA/node")), Governance: public(testKey("XA/governance"))},
+		{ID: "XB", Cosign: public(testKey("XB/cosign")), Node: public(testKey("XB/node")), Governance: public(testKey("XB/governance"))},
 	}
 	return []sample{
 		of("issuer-key.register", 1, &statement.RegisterKey{PublicKey: []byte("a public key in DER"), KeyID: []byte("8 bytes!"),
@@ -74,7 +74,47 @@ func samples() []sample {
 			Validators: validators}),
 		of("seal-least", 0, &statement.SealState{Size: 1, At: june, Validators: validators[:1]}),
 		of("evidence", 0, &statement.ReportEvidence{Culprit: "XB", Proof: []byte("a proof of evidence")}),
+		of("authority.rotate-key", 1, &statement.RotateOwnKey{NewKey: newKey("XA", statement.UseNode)}),
+		of("authority.set-node", 2, &statement.SetNode{Place: place}),
+		of("authority.set-node-least", 3, &statement.SetNode{Place: statement.Place{Addresses: place.Addresses[:1]}}),
+		propose("admit", statement.Action{Admit: &statement.Admit{Descriptor: []byte("a descriptor"), Role: statement.RoleObserver}}),
+		propose("change-role", statement.Action{ChangeRole: &statement.ChangeRole{Authority: "XB", Role: statement.RoleValidator}}),
+		propose("suspend", statement.Action{Suspend: &statement.SuspendAuthority{Authority: "XB"}}),
+		propose("restore", statement.Action{Restore: &statement.RestoreAuthority{Authority: "XB"}}),
+		propose("expel", statement.Action{Expel: &statement.Expel{Authority: "XB"}}),
+		propose("rotate-key", statement.Action{RotateKey: &statement.RotateKey{Authority: "XB", NewKey: newKey("XB", statement.UseGovernance)}}),
+		propose("set-node", statement.Action{SetNode: &statement.SetNodeOf{Authority: "XB", Place: place}}),
+		propose("change-policy", statement.Action{ChangePolicy: &statement.ChangePolicy{AdmitObserver: "majority", AdmitValidator: "two-thirds",
+			Suspend: "majority", Expel: "two-thirds", RotateKeys: "two-thirds", ChangePolicy: "all"}}),
+		propose("raise-level", statement.Action{RaiseLevel: &statement.RaiseLevel{Level: 2}}),
+		of("governance.vote", 0, &statement.Vote{Proposal: 7, Of: proposed, Yes: true, Reason: "they run it well"}),
+		of("governance.vote-least", 0, &statement.Vote{Proposal: 7, Of: proposed}),
+		of("governance.withdraw", 0, &statement.WithdrawProposal{Proposal: 7, Of: proposed, Reason: "a newer one follows"}),
+		of("governance.withdraw-least", 0, &statement.WithdrawProposal{Proposal: 7, Of: proposed}),
+		of("handover", 0, &statement.HandOver{Seal: 1_000_000, Note: []byte("a note")}),
+		of("recovery", 0, &statement.Recover{
+			Plan: statement.RecoveryPlan{Lineage: 2, Size: 1_000_000, Root: sha256.Sum256([]byte("root")),
+				Validators: []statement.Region{"XA", "XB"}, Reason: "two sites burnt down"},
+			Signatures: []statement.RecoverySignature{{Authority: "XA", Signature: make([]byte, 64)}, {Authority: "XB", Signature: make([]byte, 64)}}}),
+		of("incident.report", 0, &statement.ReportIncident{Title: "forged certificates", Text: "Seen at two borders.\nDo not rely on test codes.", Key: &thumb}),
+		of("incident.report-least", 0, &statement.ReportIncident{Title: "an outage"}),
 	}
+}
+
+var (
+	place    = statement.Place{Addresses: []string{"/dns/node.example/tcp/4001", "/ip4/192.0.2.1/udp/4001/quic-v1"}, HTTP: "https://node.example:8460"}
+	proposed = statement.Hash(sha256.Sum256([]byte("a proposal")))
+)
+
+// newKey is a key with its proof.
+func newKey(by statement.Region, use statement.KeyUse) statement.NewKey {
+	return statement.ProveKey(network, by, use, testKey(string(by)+"/newer "+string(use)))
+}
+
+// propose is a sample of a proposal.
+func propose(name string, a statement.Action) sample {
+	return sample{"governance.propose-" + name, statement.Statement{Issuer: "XA", Network: network, Revision: 1, IssuedAt: june,
+		Body: &statement.Propose{Action: a, Reason: "agreed in May"}}}
 }
 
 func sign(t testing.TB, s statement.Statement, key ed25519.PrivateKey) *statement.Verified {

@@ -67,6 +67,7 @@ func TestBounds(t *testing.T) {
 		{"id of a validator", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].ID = "UK" })},
 		{"cosign key", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].Cosign = bytesOf(31) })},
 		{"node key", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].Node = nil })},
+		{"governance key", &seal, sealWith(seal, func(b *statement.SealState) { b.Validators = sealed(1); b.Validators[0].Governance = bytesOf(33) })},
 		{"proof", &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(statement.MaxEvidence)}, &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(statement.MaxEvidence + 1)}},
 		{"no proof", &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(1)}, &statement.ReportEvidence{Culprit: "XB"}},
 		{"culprit", &statement.ReportEvidence{Culprit: "XB", Proof: bytesOf(1)}, &statement.ReportEvidence{Culprit: "UK", Proof: bytesOf(1)}},
@@ -93,7 +94,7 @@ func TestBounds(t *testing.T) {
 func sealed(n int) (out []statement.SealedValidator) {
 	for i := range n {
 		id := statement.Region(fmt.Sprintf("XAA-ABCDEFGHIJKL-ABCDEFGHIJ-%04d", i))
-		out = append(out, statement.SealedValidator{ID: id, Cosign: make([]byte, 32), Node: make([]byte, 32)})
+		out = append(out, statement.SealedValidator{ID: id, Cosign: make([]byte, 32), Node: make([]byte, 32), Governance: make([]byte, 32)})
 	}
 	return out
 }
@@ -167,7 +168,7 @@ func TestByNode(t *testing.T) {
 			}
 		}
 	}
-	if want := []statement.Kind{statement.Seal, statement.EvidenceReport}; !slices.Equal(of, want) {
+	if want := []statement.Kind{statement.Seal, statement.EvidenceReport, statement.Handover}; !slices.Equal(of, want) {
 		t.Errorf("nodes make %v, want %v", of, want)
 	}
 }

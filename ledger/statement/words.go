@@ -44,6 +44,9 @@ func (s *Statement) Words() string {
 	case *ReportEvidence:
 		return fmt.Sprintf("the node of %s reports that %s vouched for what cannot both be true, with a proof of %d bytes", by, b.Culprit, len(b.Proof))
 	}
+	if words := governanceWords(by, s.Body); words != "" {
+		return words
+	}
 	return fmt.Sprintf("%s says a %s", by, s.Kind())
 }
 

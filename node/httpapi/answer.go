@@ -18,7 +18,10 @@ const retryAfter = 1
 func fail(w http.ResponseWriter, f *client.Failure) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if f.Status() == http.StatusServiceUnavailable {
+	switch again, known := seconds(f.Detail["retryAfter"]); {
+	case known:
+		w.Header().Set("Retry-After", strconv.FormatUint(again, 10))
+	case f.Status() == http.StatusServiceUnavailable, f.Status() == http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	for _, name := range []string{"ETag", "Content-Disposition"} { // of what was asked for, which this is not
@@ -27,6 +30,17 @@ func fail(w http.ResponseWriter, f *client.Failure) {
 	w.WriteHeader(f.Status())
 	// The client may be gone by now; there is nobody else to tell.
 	_ = json.NewEncoder(w).Encode(map[string]*client.Failure{"error": f})
+}
+
+// seconds reads when to come again out of a failure's detail.
+func seconds(detail any) (uint64, bool) {
+	switch n := detail.(type) {
+	case uint64:
+		return n, true
+	case int:
+		return uint64(max(n, 0)), true
+	}
+	return 0, false
 }
 
 // reply writes v as JSON.

@@ -112,6 +112,7 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		for i, v := range b.Validators {
 			validators[i] = map[string]string{
 				"id": string(v.ID), "cosign": base64.StdEncoding.EncodeToString(v.Cosign), "node": base64.StdEncoding.EncodeToString(v.Node),
+				"governance": base64.StdEncoding.EncodeToString(v.Governance),
 			}
 		}
 		m["validators"] = validators
@@ -119,7 +120,9 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		set("culprit", b.Culprit)
 		set("proof", b.Proof)
 	default:
-		return nil, fmt.Errorf("no names for the body of a %s", b.Kind())
+		if !governanceBody(b, set) {
+			return nil, fmt.Errorf("no names for the body of a %s", b.Kind())
+		}
 	}
 	return m, nil
 }

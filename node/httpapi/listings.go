@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -25,19 +26,32 @@ func (a *api) authorities(w http.ResponseWriter, r *http.Request) error {
 		}
 		out := client.Authorities{Authorities: make([]client.Authority, len(all)), AsOf: a.node.AsOf(v)}
 		for i, au := range all {
-			keys := map[string]string{}
-			for _, use := range []state.Use{state.Governance, state.Statements, state.Node, state.Cosign} {
-				if k := au.Key(use); k != nil {
-					keys[string(use)] = base64.StdEncoding.EncodeToString(k)
-				}
-			}
-			out.Authorities[i] = client.Authority{
-				ID: string(au.ID), Name: au.Name, Role: string(au.Role), Keys: keys,
-				Addresses: texts(au.Addresses), Statement: au.AdmittedAt,
-			}
+			out.Authorities[i] = authorityOf(au)
 		}
 		return out, nil
 	})
+}
+
+// authorityOf gives an authority as the API does.
+func authorityOf(au state.Authority) client.Authority {
+	out := client.Authority{
+		ID: string(au.ID), Name: au.Name, Role: string(au.Role), Standing: string(au.Standing), By: au.StandingBy,
+		Keys: map[string]string{}, History: make([]client.KeyState, len(au.Keys)), Addresses: texts(au.Addresses), HTTP: au.HTTP,
+		Revision: au.Revision, Changed: au.ChangedAt, Statement: au.AdmittedAt,
+	}
+	for _, use := range []state.Use{state.Governance, state.Statements, state.Node, state.Cosign} {
+		if k := au.Key(use); k != nil {
+			out.Keys[string(use)] = base64.StdEncoding.EncodeToString(k)
+		}
+	}
+	for i, k := range au.Keys {
+		s := client.KeyState{Use: string(k.Use), KeyID: fmt.Sprintf("%x", statement.KeyIDOf(k.Public)), Public: base64.StdEncoding.EncodeToString(k.Public), From: k.From}
+		if k.Until > 0 {
+			s.Until = &k.Until
+		}
+		out.History[i] = s
+	}
+	return out
 }
 
 // issuers answers GET /v1/issuers?region=&kid=&at=.

@@ -181,7 +181,7 @@ func (a answer) failure(t testing.TB, status int, name string) client.Failure {
 	if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("an error comes with Content-Type %q and Cache-Control %q", a.header.Get("Content-Type"), a.header.Get("Cache-Control"))
 	}
-	if again := a.header.Get("Retry-After"); (again != "") != (status == http.StatusServiceUnavailable) {
+	if again := a.header.Get("Retry-After"); (again != "") != (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
 		t.Errorf("status %d comes with Retry-After %q", status, again)
 	}
 	return e.Error

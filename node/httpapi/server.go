@@ -15,6 +15,7 @@ import (
 
 	"concordat/client"
 	"concordat/ledger"
+	"concordat/ledger/backup"
 	"concordat/ledger/statement"
 )
 
@@ -44,15 +45,23 @@ type Node interface {
 	// after since. Before the first byte it calls begin with the seal's size, and
 	// when a quorum last vouched for that. Failures: NotFound before the first seal.
 	Bundle(w io.Writer, since uint64, begin func(size uint64, vouched time.Time) (goOn bool)) error
+	// Backup writes a backup of the ledger as it is now. Before the first byte it
+	// calls begin with what the backup will say of itself.
+	Backup(w io.Writer, begin func(backup.Manifest)) error
 	// Evidence lists who is proved to have signed two histories.
 	Evidence(*ledger.View) ([]client.Culprit, error)
 	// Ready is nil when the node can answer from a state it knows to be current.
 	Ready() error
 	// Healthy is nil while the process does its work.
 	Healthy() error
+	// Operator reports whether a token is that of this node's operator.
+	Operator(token string) bool
+	Governor
 	// Pending gives a statement that this node has accepted and that is not in
 	// its ledger.
 	Pending(statement.Hash) (Pending, bool, error)
+	// Waiting lists what waits to be ordered, here and at other nodes.
+	Waiting() client.PendingList
 }
 
 // Pending is a statement that a node has accepted: it waits to be ordered, or
@@ -87,8 +96,11 @@ type api struct {
 	bodies  scale
 	events  gate
 	bundles gate
+	backups gate
+	drafts  gate
 	stop    context.Context
 	pace    pace
+	guests  *guests
 	maxBody int64
 	tiles   http.Handler
 	witness http.Handler
@@ -114,7 +126,7 @@ func New(n Node, c Config) http.Handler {
 	a := &api{
 		node: n, log: c.Logger, metrics: newMetrics(c.Registry, n), maxBody: c.CheckBytes,
 		checks: newGate(c.Checks), submits: newGate(c.Submits), bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
-		bundles: newGate(maxBundles), pace: pace{c.BundleRate, c.BundleTime}, tiles: c.Log, witness: c.Witness,
+		bundles: newGate(maxBundles), backups: newGate(maxBackups), drafts: newGate(maxDrafts), pace: pace{c.BundleRate, c.BundleTime}, guests: newGuests(), tiles: c.Log, witness: c.Witness,
 	}
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {
@@ -142,9 +154,16 @@ func (a *api) routes() map[string]handler {
 		"GET /v1/recognitions":             a.recognitions,
 		"GET /v1/revisions":                a.revision,
 		"GET /v1/status":                   a.status,
+		"GET /v1/pending":                  a.waiting,
 		"GET /v1/peers":                    a.peers,
 		"GET /v1/evidence":                 a.evidence,
 		"GET /v1/bundle":                   a.bundle,
+		"GET /v1/proposals":                a.proposals,
+		"POST /v1/proposals/checks":        a.draftChecks,
+		"GET /v1/proposals/{index}":        a.proposal,
+		"GET /v1/proposals/{index}/checks": a.proposalChecks,
+		"POST /v1/operator/transfer":       a.transfer,
+		"GET /v1/operator/backup":          a.backup,
 		"GET /v1/statements/{ref}/receipt": a.receipt,
 		"GET /checkpoint":                  a.transparency,
 		"GET /attachment/{digest}":         a.transparency,

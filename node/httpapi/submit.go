@@ -27,6 +27,9 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return client.Fail(client.BadRequest, "wait is %q, want accepted, ordered or final", clip(wait))
 	}
+	if err := a.guests.enter(r.RemoteAddr); err != nil {
+		return err
+	}
 	if err := a.submits.enter(r.Context(), "submissions"); err != nil {
 		return err
 	}
@@ -42,6 +45,7 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer, err := a.node.Submit(r.Context(), raw, attachment, wait)
 	if err != nil {
+		a.guests.blame(r.RemoteAddr, err)
 		return err
 	}
 	status := http.StatusOK

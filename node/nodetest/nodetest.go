@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,8 +33,20 @@ type Network struct {
 	// Config changes a node's configuration before it starts; may be nil.
 	Config func(region string, c *node.Config)
 
-	nodes map[string]*node.Node
+	nodes map[string]*running
 	logs  map[string]*Log
+}
+
+// running is one node that runs, and starts anew where it has to.
+type running struct {
+	now    atomic.Pointer[node.Node]
+	cancel context.CancelFunc
+	ended  chan error // of one element: what Run gave
+}
+
+func (r *running) stop() error {
+	r.cancel()
+	return <-r.ended
 }
 
 // Log is what a node logged, at every level.
@@ -58,7 +71,7 @@ func (l *Log) String() string {
 
 // Found makes the keys and the genesis of a network with one validator per region.
 func Found(dir string, regions ...string) (*Network, error) {
-	n := &Network{Dir: dir, Regions: regions, nodes: map[string]*node.Node{}, logs: map[string]*Log{}}
+	n := &Network{Dir: dir, Regions: regions, nodes: map[string]*running{}, logs: map[string]*Log{}}
 	free, err := ports.Free(len(regions))
 	if err != nil {
 		return nil, err
@@ -114,6 +127,44 @@ func NewWith(t testing.TB, config func(region string, c *node.Config), regions .
 	return n
 }
 
+// Newcomer makes the keys of an authority that is not in the genesis, and gives
+// its descriptor. Its node joins through that of another.
+func (n *Network) Newcomer(region, through string) (*genesis.Descriptor, error) {
+	free, err := ports.Free(1)
+	if err != nil {
+		return nil, err
+	}
+	d, err := authority.Create(n.NodeDir(region), statement.Region(region), "Health authority of "+region, []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", free[0])}, "", "")
+	if err != nil {
+		return nil, err
+	}
+	n.logs[region] = &Log{}
+	change, url := n.Config, n.URL(through)
+	n.Config = func(r string, c *node.Config) {
+		if change != nil {
+			change(r, c)
+		}
+		if r == region {
+			c.Found, c.Join = false, url
+		}
+	}
+	return d, nil
+}
+
+// Governor speaks for a region with its governance key.
+func (n *Network) Governor(t testing.TB, region, at string) *client.Author {
+	t.Helper()
+	dir, err := authority.Open(n.NodeDir(region), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := dir.Key(authority.Governance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &client.Author{Client: n.Client(at), Authority: dir.ID(), Network: n.Doc.ID(), Key: key.Ed25519()}
+}
+
 // Tail is the last bytes of the log.
 func (l *Log) Tail(most int) string {
 	s := l.String()
@@ -146,8 +197,22 @@ func (n *Network) Start(region string) error {
 	if n.nodes[region] != nil {
 		return fmt.Errorf("%s is running", region)
 	}
-	one, err := node.Start(n.Configuration(region))
-	if err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	one := &running{cancel: cancel, ended: make(chan error, 1)}
+	up := make(chan struct{}, 1)
+	go func() {
+		one.ended <- node.Run(ctx, n.Configuration(region), func(now *node.Node) {
+			one.now.Store(now)
+			select {
+			case up <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	select {
+	case <-up:
+	case err := <-one.ended:
+		cancel()
 		return fmt.Errorf("starting %s: %w", region, err)
 	}
 	n.nodes[region] = one
@@ -161,7 +226,7 @@ func (n *Network) Stop(region string) error {
 		return nil
 	}
 	delete(n.nodes, region)
-	return one.Close()
+	return one.stop()
 }
 
 // Close stops every node.
@@ -169,11 +234,11 @@ func (n *Network) Close() error {
 	var wg sync.WaitGroup
 	faults := make(chan error, len(n.nodes))
 	for _, one := range n.nodes {
-		wg.Go(func() { faults <- one.Close() })
+		wg.Go(func() { faults <- one.stop() })
 	}
 	wg.Wait()
 	close(faults)
-	n.nodes = map[string]*node.Node{}
+	n.nodes = map[string]*running{}
 	for err := range faults {
 		if err != nil {
 			return err
@@ -183,15 +248,20 @@ func (n *Network) Close() error {
 }
 
 // Node is a region's running node; nil if it does not run.
-func (n *Network) Node(region string) *node.Node { return n.nodes[region] }
+func (n *Network) Node(region string) *node.Node {
+	if one := n.nodes[region]; one != nil {
+		return one.now.Load()
+	}
+	return nil
+}
 
 // URL is the base URL of a region's API.
-func (n *Network) URL(region string) string { return "http://" + n.nodes[region].HTTPAddress() }
+func (n *Network) URL(region string) string { return "http://" + n.Node(region).HTTPAddress() }
 
 // Ready waits until every running node is ready.
 func (n *Network) Ready(ctx context.Context) error {
 	for region, one := range n.nodes {
-		if err := Await(ctx, region+" to be ready", func() bool { return one.Ready() == nil }); err != nil {
+		if err := Await(ctx, region+" to be ready", func() bool { return one.now.Load().Ready() == nil }); err != nil {
 			return err
 		}
 	}
