@@ -129,7 +129,7 @@ func TestTraitorLeads(t *testing.T) {
 		body := statement.SealState{Size: b.mark().size, At: statement.TimeOf(at), Records: sha256.Sum256([]byte("false")), Revoked: sha256.Sum256(nil)}
 		for _, a := range s.Doc.Authorities {
 			if a.Role == genesis.Validator {
-				body.Validators = append(body.Validators, statement.SealedValidator{ID: a.ID, Cosign: a.Keys.Cosign.Public(), Node: a.Keys.Node.Public()})
+				body.Validators = append(body.Validators, statement.SealedValidator{ID: a.ID, Cosign: a.Keys.Cosign.Public(), Node: a.Keys.Node.Public(), Governance: a.Keys.Governance.Public()})
 			}
 		}
 		v, err := statement.Sign(statement.Statement{Network: s.Doc.ID(), Issuer: statement.Region(s.x.id), Body: &body}, s.x.node)

@@ -388,7 +388,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	var why error
 	select {
-	case why = <-n.Node("XA").Failed():
+	case why = <-n.Failed("XA"):
 	case <-time.After(10 * time.Second):
 		t.Fatal("the node does not fail")
 	}

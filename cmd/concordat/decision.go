@@ -96,6 +96,17 @@ func (p *printer) asOf(a client.AsOf) {
 		final += " on the word of " + strings.Join(a.Cosigners, ", ")
 	}
 	p.line("as of %d statements (root %s)%s, knowledge %s old", a.Size, short(root), final, a.Age)
+	if words, bad := standings[a.Standing]; bad {
+		p.line("%s", words)
+	}
+}
+
+// standings say what an answer is worth of a node whose authority is no member
+// in good standing.
+var standings = map[string]string{
+	client.StandingSuspended: "the node's own authority is suspended by the others: what it said stands, and it vouches for nothing new",
+	client.StandingExpelled:  "the node's own authority was expelled from the network: nothing newer reaches this node; ask another region's",
+	client.StandingApplicant: "the node's own authority is not a member of the network yet; ask a member's node for what counts",
 }
 
 // asOf prints what an answer knows, below it.

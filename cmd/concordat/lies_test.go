@@ -89,7 +89,7 @@ func TestFreeTextIsHarmless(t *testing.T) {
 		{"check", "/v1/check", `{"decision":"refused","region":"XB","at":"2021-06-01T12:00:00Z","reasons":[{"name":"revoked","effect":"against","message":` + attacked + `,"detail":` + attacked + `}],
 			"codes":[{"format":` + attacked + `,"kind":` + attacked + `,"region":"XA","key":` + attacked + `,"fields":{` + attacked + `:` + attacked + `}},{"format":` + attacked + `,"key":` + attacked + `}],"asOf":` + someAsOf + `}`,
 			client.ExitRefused, []string{"check", "HC1:X"}},
-		{"status", "/v1/status", `{"network":"` + someHash + `","networkName":` + attacked + `,"region":"XA","role":` + attacked + `,"raftRole":` + attacked + `,"root":"` + someHash + `","version":` + attacked + `,"final":{"note":` + attacked + `,"notFinalSince":"2021-06-01T12:00:00Z"},` +
+		{"status", "/v1/status", `{"network":"` + someHash + `","networkName":` + attacked + `,"region":"XA","role":"validator","raftRole":` + attacked + `,"root":"` + someHash + `","version":` + attacked + `,"final":{"note":` + attacked + `,"notFinalSince":"2021-06-01T12:00:00Z"},` +
 			`"problems":[{"name":"behind","message":` + attacked + `,"hint":` + attacked + `}],"catchingUp":{"phase":` + attacked + `,"waiting":` + attacked + `,"size":18446744073709551615,"target":1,"rate":1e-300},` +
 			`"evidence":[{"region":"XC","kind":"two-roots","words":` + attacked + `}]}`,
 			client.ExitDone, []string{"status"}},
@@ -126,6 +126,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		{"region", "/v1/check", `{"decision":"recognized","region":` + attacked + `}`, []string{"check", "HC1:X"}},
 		{"root", "/v1/check", `{"decision":"recognized","asOf":{"root":` + attacked + `}}`, []string{"check", "HC1:X"}},
 		{"age", "/v1/check", `{"decision":"recognized","asOf":{"age":` + attacked + `}}`, []string{"check", "HC1:X"}},
+		{"standing", "/v1/check", `{"decision":"recognized","asOf":{"standing":` + attacked + `}}`, []string{"check", "HC1:X"}},
 		{"reason", "/v1/check", `{"decision":"recognized","reasons":[{"effect":"for","name":` + attacked + `}]}`, []string{"check", "HC1:X"}},
 		{"network", "/v1/status", `{"network":` + attacked + `}`, []string{"status"}},
 		{"leader", "/v1/status", `{"network":"` + someHash + `","leader":` + attacked + `}`, []string{"status"}},

@@ -41,12 +41,19 @@ type Network struct {
 type running struct {
 	now    atomic.Pointer[node.Node]
 	cancel context.CancelFunc
+	failed chan error // of one element: why it cannot go on; it stays up until it is stopped
+	fault  error      // the same; written before ended is
 	ended  chan error // of one element: what Run gave
 }
 
+// stop stops it. Why it failed, if it did, is for who asks Failed.
 func (r *running) stop() error {
 	r.cancel()
-	return <-r.ended
+	err := <-r.ended
+	if err == r.fault {
+		return nil
+	}
+	return err
 }
 
 // Log is what a node logged, at every level.
@@ -198,15 +205,19 @@ func (n *Network) Start(region string) error {
 		return fmt.Errorf("%s is running", region)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	one := &running{cancel: cancel, ended: make(chan error, 1)}
+	one := &running{cancel: cancel, failed: make(chan error, 1), ended: make(chan error, 1)}
 	up := make(chan struct{}, 1)
 	go func() {
-		one.ended <- node.Run(ctx, n.Configuration(region), func(now *node.Node) {
+		one.ended <- node.RunWith(ctx, n.Configuration(region), func(now *node.Node) {
 			one.now.Store(now)
 			select {
 			case up <- struct{}{}:
 			default:
 			}
+		}, func(why error) {
+			one.fault = why
+			one.failed <- why
+			<-ctx.Done()
 		})
 	}()
 	select {
@@ -246,6 +257,10 @@ func (n *Network) Close() error {
 	}
 	return nil
 }
+
+// Failed gives why a region's node cannot go on. It stays up, and says so, until
+// it is stopped.
+func (n *Network) Failed(region string) <-chan error { return n.nodes[region].failed }
 
 // Node is a region's running node; nil if it does not run.
 func (n *Network) Node(region string) *node.Node {
