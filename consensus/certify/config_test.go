@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"concordat/ledger/checkpoint"
 )
 
 // TestConfig: every fault is reported at once, and defaults are those of the design.
