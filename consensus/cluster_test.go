@@ -38,6 +38,7 @@ type member struct {
 	c      *cluster
 	id     string
 	moved  string // makes its address another
+	fresh  bool   // never was a validator
 	dir    string
 	disk   vfs.FS // the ledger's
 	tune   func(*Config)
@@ -54,7 +55,7 @@ func (m *member) config() Config {
 		Profile: brisk, Key: testKey(m.id + "/node"), Transport: m.c.wires.attach(m.addr()), Ledger: recording{m.ledger, m.c.history}, Found: true,
 		Logger: testLog().With("node", m.id),
 	}
-	c.PeerTerm, c.LeaderFrontier = m.peerTerm, m.leaderFrontier
+	c.PeerTerm, c.LeaderFrontier, c.Fresh = m.peerTerm, m.leaderFrontier, m.fresh
 	for _, o := range m.c.members {
 		c.Servers = append(c.Servers, Server{ID: o.id, Address: string(o.addr())})
 	}

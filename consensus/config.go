@@ -107,6 +107,11 @@ type Config struct {
 	// before each block, from the goroutine that orders: it must be quick to say
 	// no. A seal that fails or is refused is logged, and asked for again later.
 	Seal func(base ledger.Head, at time.Time) (*ledger.Candidate, error)
+	// Proposes is nil while the ledger, as it stands, takes blocks of this node under
+	// Key, and else says why not: its key was replaced, or it is no validator any
+	// more. Such a leader hands over before it makes another block. It is asked
+	// before each block, from the goroutine that orders: it must be quick. Nil: always.
+	Proposes func() error
 	// Diverged says, in a sentence, that this ledger is known not to be what the
 	// others have, by what is no part of the order: a quorum has certified another
 	// one. "" while nothing says so; nil if nothing ever does. Such a node is astray

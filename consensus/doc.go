@@ -67,6 +67,18 @@
 //	     block in no other way: one that is handed in is refused before it is queued.
 //	C20  A leader whose entries most of the others refuse steps down, and does not
 //	     stand for election for a while, or until its clock is seen to agree.
+//	C21  Raft's membership follows the ledger's (Config.Members), never the other way,
+//	     by the leader's hand, one change at a time, each upon the one before it: in
+//	     without a vote, a vote for whoever has caught up, removals last. A vote is given
+//	     or taken only for what is certified, and none is taken where those who would
+//	     be left and answer are no majority of them. A leader that is to lose its own
+//	     hands leadership over first.
+//	C22  A membership taken from the ledger (Adopt) is a guess. Whoever has no other
+//	     never stands for election, and does not come back to its vote, until its log
+//	     holds a membership that a leader wrote behind the place where it began.
+//	C23  Reset, and nothing else, gives up what this node voted and stored: once for a
+//	     place, in a term above all that is known there, with a membership that is the
+//	     same at all who go on, and at the same entry.
 //
-// DESIGN.md has the roads not taken, and the argument for C18.
+// DESIGN.md has the roads not taken, and the arguments for C18 and C22.
 package consensus

@@ -115,7 +115,7 @@ func (n *Node) leaving() error {
 // know the outcome of it has answered when it returns.
 func (n *Node) lead() {
 	term := n.raft.CurrentTerm()
-	if n.isSpoilt(term) {
+	if n.isSpoilt(term) || n.deposed() {
 		n.handOver()
 		return
 	}
@@ -150,6 +150,10 @@ func (n *Node) lead() {
 		if mine == nil && n.isSpoilt(term) {
 			return
 		}
+		if mine == nil && n.deposed() {
+			n.handOver()
+			return
+		}
 		if mine == nil {
 			mine = n.ownBlock(term)
 		}
@@ -180,6 +184,20 @@ func (n *Node) lead() {
 			n.pause()
 		}
 	}
+}
+
+// deposed reports that no ledger would take another block of this node: what was
+// ordered last has replaced its key, or its role. Every ledger refuses such a
+// block alike, so nothing would be lost by it but time.
+func (n *Node) deposed() bool {
+	if n.cfg.Proposes == nil {
+		return false
+	}
+	err := n.cfg.Proposes()
+	if err != nil {
+		n.log.Info("this node leads no more", "why", err)
+	}
+	return err != nil
 }
 
 // idle waits until there is something to do, or it is time to ask whether there is.

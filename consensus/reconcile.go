@@ -76,10 +76,8 @@ func plan(want Membership, s sight) (next change, open []difference) {
 	for _, h := range s.have.Conf.Servers {
 		in[string(h.ID)] = h
 	}
-	pending := 0 // votes that are to be given yet
 	for _, w := range inOrder(want.Voters, want.Followers) {
 		h, is := in[w.ID]
-		_, votes, _ := want.server(w.ID)
 		switch {
 		case !is && len(in) >= maxServers:
 			wait(w.ID, "%s cannot get the order: there are %d servers, the most that there can be", w.ID, len(in))
@@ -88,7 +86,11 @@ func plan(want Membership, s sight) (next change, open []difference) {
 		case string(h.Address) != w.Address:
 			take(readdress, w, fmt.Sprintf("%s is known at %s, and is at %s now", w.ID, h.Address, w.Address))
 		}
-		if !votes || is && h.Suffrage == raft.Voter {
+	}
+	pending := 0 // votes that are to be given yet
+	for _, w := range inOrder(want.Voters, nil) {
+		h, is := in[w.ID]
+		if is && h.Suffrage == raft.Voter {
 			continue
 		}
 		pending++

@@ -1,6 +1,8 @@
 package p2p
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -46,6 +48,7 @@ type raftNode struct {
 	store     *raft.InmemStore
 	listen    []multiaddr.Multiaddr
 	members   []Member
+	key       string // of its second life; "": the authority's
 
 	host  *Host
 	trans *Transport
@@ -114,7 +117,7 @@ func (n *raftNode) stop(t testing.TB) {
 // restart starts the node again on its store, at its address.
 func (n *raftNode) restart(t testing.TB) {
 	t.Helper()
-	cfg := testConfig(n.authority)
+	cfg := testConfig(cmp.Or(n.key, n.authority))
 	cfg.Listen, cfg.Members = n.listen, n.members
 	h, err := New(cfg)
 	if err != nil {
@@ -281,4 +284,101 @@ func TestRaftClusterQUICSmallFrames(t *testing.T) {
 		}
 	}
 	agree(t, nodes, len(futures))
+}
+
+// An observer's node gets the order and answers, asks for nothing of Raft's, and
+// gets a vote once the members say so.
+func TestRaftObserver(t *testing.T) {
+	observer := testMember(t, "XD")
+	nodes := newCluster(t, nil, nil, "XA", "XB", "XC")
+	cfg := testConfig("XD")
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &raftNode{authority: "XD", store: raft.NewInmemStore(), listen: h.host.Addrs(), host: h}
+	observer.Addrs, observer.Voter = h.host.Addrs(), false
+	d.members = append(slices.Clone(nodes["XA"].members), observer)
+	tell := func() {
+		for _, n := range nodes {
+			n.members = d.members
+			if err := n.host.SetMembers(d.members); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	leader := leaderOf(t, nodes)
+	nodes["XD"] = d
+	tell()
+	d.startRaft(t)
+	t.Cleanup(func() { d.stop(t) })
+	at := raft.ServerAddress(observer.Peer.String())
+	if err := leader.raft.AddNonvoter("XD", at, 0, patience).Error(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, nodes, "for the observer too")
+	agree(t, nodes, 1)
+	ask := func() error {
+		vote := &raft.RequestVoteRequest{RPCHeader: headerOf(observer), Term: d.raft.CurrentTerm(), LastLogIndex: 1, LastLogTerm: 1}
+		return d.trans.RequestVote(raft.ServerID(leader.authority), "", vote, &raft.RequestVoteResponse{})
+	}
+	var refused *RefusedError
+	if err := ask(); !errors.As(err, &refused) || refused.Reason != RefusedNotVoter {
+		t.Fatalf("an observer's vote request: %v, want a refusal", err)
+	}
+	d.members[len(d.members)-1].Voter = true
+	tell()
+	if err := ask(); err != nil {
+		t.Fatalf("a validator's vote request: %v", err)
+	}
+	if err := leaderOf(t, nodes).raft.AddVoter("XD", at, 0, patience).Error(); err != nil {
+		t.Fatal(err)
+	}
+	if err := leaderOf(t, nodes).raft.LeadershipTransferToServer("XD", at).Error(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it leads", func() bool { return d.raft.State() == raft.Leader })
+	commit(t, nodes, "by who was an observer")
+	agree(t, nodes, 2)
+}
+
+// Most validators get new node keys before Raft's membership has any of them: the
+// leader reaches them by what the members say, and then tells Raft.
+func TestRaftNewKeys(t *testing.T) {
+	nodes := newCluster(t, nil, nil, "XA", "XB", "XC")
+	commit(t, nodes, "before")
+	leader := leaderOf(t, nodes)
+	members := slices.Clone(leader.members)
+	for _, n := range nodes {
+		if n == leader {
+			continue
+		}
+		n.stop(t)
+		n.key = "the new key of " + n.authority
+		for i, m := range members {
+			if m.Authority == n.authority {
+				m.Peer = testMember(t, n.key).Peer
+				m.Addrs = n.listen
+				members[i] = m
+			}
+		}
+	}
+	for _, n := range nodes {
+		n.members = members
+		if n != leader {
+			n.restart(t)
+		}
+	}
+	if err := leader.host.SetMembers(members); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, nodes, "after")
+	agree(t, nodes, 2)
+	for _, m := range members {
+		if err := leaderOf(t, nodes).raft.AddVoter(raft.ServerID(m.Authority), raft.ServerAddress(m.Peer.String()), 0, patience).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, nodes, "with the new keys")
+	agree(t, nodes, 3)
 }

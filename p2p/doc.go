@@ -33,13 +33,15 @@
 //     are made in one place, so two networks have no protocol in common.
 //   - P3. The sender is who the connection says. It is taken from the handshake,
 //     anew for each message. A Raft message that names another sender is refused,
-//     requests and replies alike; Raft requests come from validators only.
+//     requests and replies alike; Raft requests come from validators only, and
+//     observers answer them. A message for an authority goes to the node that the
+//     members have for it, whatever peer id Raft has it at.
 //   - P4. Bounded reading. Nothing is allocated for bytes that have not arrived; no
 //     frame is larger than its protocol's bound; each message has one encoding.
 //   - P5. Raft sees only what an honest peer could send: terms that are
 //     plausible (P10); indices and terms that can be one log's;
 //     entries of the four types that are in use; membership entries that decode, in
-//     Raft's own encoding, to at most 128 servers, all of them members; TimeoutNow
+//     Raft's own encoding, to at most 128 servers, all of members' or former ones' authorities; TimeoutNow
 //     from the leader; no snapshots. Heartbeats and replies pass the same filters.
 //   - P6. Nobody waits for a slow peer but its own streams. A message that was begun
 //     has FrameTimeout to be complete; heartbeats, votes, entries and each call have

@@ -66,7 +66,7 @@ type Host struct {
 	remotes  map[peer.ID]*remote
 	inbound  map[network.Stream]struct{}
 	handlers map[string]bool
-	known    map[server]bool // every server that was a member since the start
+	known    map[string]bool // every authority that was a member since the start
 	changed  chan struct{}   // closed and replaced when a connection comes or goes
 }
 
@@ -115,7 +115,7 @@ func New(cfg Config) (*Host, error) {
 		remotes:  make(map[peer.ID]*remote),
 		inbound:  make(map[network.Stream]struct{}),
 		handlers: make(map[string]bool),
-		known:    make(map[server]bool),
+		known:    make(map[string]bool),
 		changed:  make(chan struct{}),
 		links:    newLinks(),
 	}
@@ -215,7 +215,7 @@ func (h *Host) SetMembers(members []Member) error {
 		}
 	}
 	for id, m := range next.byPeer {
-		h.known[m.server()] = true
+		h.known[m.Authority] = true
 		if id == h.host.ID() {
 			continue
 		}
@@ -273,11 +273,13 @@ func (h *Host) updateAllowlist(previous, next *roster) {
 	}
 }
 
-// knows reports whether s is, or since the start was, a member.
-func (h *Host) knows(s server) bool {
+// knows reports whether an authority is, or since the start was, a member. Where its
+// node was at the time of a membership entry does not matter: Raft's messages go to
+// where the ledger has it now.
+func (h *Host) knows(authority string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.known[s]
+	return h.known[authority]
 }
 
 // lookup returns the member and what is kept for it.

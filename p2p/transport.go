@@ -81,9 +81,10 @@ type RaftConfig struct {
 	// Behind, if set, is called when the leader says that its log begins after ours
 	// ends (P12). It must not block. Any leader may claim it, at any rate.
 	Behind func()
-	// KnowsServer, if set, accepts servers in membership entries beside the members
-	// that the Host has had since its start: those of the ledger's past, when Raft
-	// replays its history to a new node.
+	// KnowsServer, if set, accepts servers in membership entries beside those of the
+	// authorities that the Host has had as members since its start: of the expelled,
+	// when Raft replays its history to a node that was away. Without it such a node
+	// is stuck at an entry that names one.
 	KnowsServer func(raft.ServerID, raft.ServerAddress) bool
 	// HeartbeatTimeout is Raft's. Heartbeats and votes get this long or a second,
 	// whichever is more; entries ten seconds at least.
@@ -119,7 +120,9 @@ var (
 // for loopback transports in its tests.)
 //
 // ServerID is the authority, ServerAddress the peer id; multiaddrs never reach
-// Raft, so a node may move without a change of Raft's membership.
+// Raft, so a node may move without a change of Raft's membership. Messages go to the
+// authority's node as the members have it, also while Raft's membership has an older
+// peer id there: a change of many keys at once could not be ordered otherwise.
 type Transport struct {
 	host *Host
 	cfg  RaftConfig
@@ -277,9 +280,9 @@ func (t *Transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (ra
 // together are sent in several requests, one after the other, each of which is a
 // proper AppendEntries: Raft counts entries, not bytes, and would otherwise offer
 // the same batch again and again. The answer is that of the last one sent.
-func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+func (t *Transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	if isHeartbeat(args) {
-		return t.request(heartbeatProtocol, id, target, t.rpc, args, args.Term, resp)
+		return t.request(heartbeatProtocol, id, t.rpc, args, args.Term, resp)
 	}
 	if err := t.awaitReturn(id); err != nil {
 		return err
@@ -290,7 +293,7 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 		if err != nil {
 			return err
 		}
-		if err := t.send(entriesProtocol, id, target, t.entries, frame, args.Term, resp); err != nil {
+		if err := t.send(entriesProtocol, id, t.entries, frame, args.Term, resp); err != nil {
 			return err
 		}
 		if n == len(part.Entries) || !resp.Success || resp.Term > args.Term {
@@ -342,26 +345,26 @@ func (t *Transport) leads() bool {
 }
 
 // RequestVote implements raft.Transport.
-func (t *Transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return t.request(heartbeatProtocol, id, target, t.rpc, args, args.Term, resp)
+func (t *Transport) RequestVote(id raft.ServerID, _ raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.request(heartbeatProtocol, id, t.rpc, args, args.Term, resp)
 }
 
 // RequestPreVote implements raft.WithPreVote.
-func (t *Transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.request(heartbeatProtocol, id, target, t.rpc, args, args.Term, resp)
+func (t *Transport) RequestPreVote(id raft.ServerID, _ raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.request(heartbeatProtocol, id, t.rpc, args, args.Term, resp)
 }
 
 // TimeoutNow implements raft.Transport.
-func (t *Transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	return t.request(heartbeatProtocol, id, target, t.rpc, args, 0, resp)
+func (t *Transport) TimeoutNow(id raft.ServerID, _ raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.request(heartbeatProtocol, id, t.rpc, args, 0, resp)
 }
 
 // InstallSnapshot implements raft.Transport by telling the follower that our log
 // begins after its own ends (P12), and by refusing, without reading data. The error
 // is ErrSnapshot where the follower has heard it.
-func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, _ *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, _ io.Reader) error {
+func (t *Transport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, _ *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, _ io.Reader) error {
 	notice := endFrame(beginFrame(nil, kindInstallSnapshot), 0)
-	err := t.send(heartbeatProtocol, id, target, t.rpc, notice, 0, resp)
+	err := t.send(heartbeatProtocol, id, t.rpc, notice, 0, resp)
 	var refused *RefusedError
 	if err == nil || errors.As(err, &refused) && refused.Reason == RefusedSnapshot {
 		return ErrSnapshot
@@ -369,23 +372,20 @@ func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 	return err
 }
 
-func (t *Transport) request(proto string, id raft.ServerID, target raft.ServerAddress, timeout time.Duration, command any, term uint64, resp any) error {
+func (t *Transport) request(proto string, id raft.ServerID, timeout time.Duration, command any, term uint64, resp any) error {
 	frame, _, err := encodeRequest(command, t.host.cfg.MaxFrame)
 	if err != nil {
 		return err
 	}
-	return t.send(proto, id, target, timeout, frame, term, resp)
+	return t.send(proto, id, timeout, frame, term, resp)
 }
 
 // send carries one frame to a member and its answer into resp, if the answer
 // passes the filters.
-func (t *Transport) send(proto string, id raft.ServerID, target raft.ServerAddress, timeout time.Duration, frame []byte, term uint64, resp any) error {
+func (t *Transport) send(proto string, id raft.ServerID, timeout time.Duration, frame []byte, term uint64, resp any) error {
 	m, r, err := t.host.lookup(string(id))
 	if err != nil {
 		return err
-	}
-	if m.Peer.String() != string(target) {
-		return fmt.Errorf("%w: %s is %s, but Raft has it at %s", ErrNotMember, id, m.Peer, target)
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
@@ -454,7 +454,7 @@ func (t *Transport) filter(now time.Time) filter {
 }
 
 func (t *Transport) knows(s server) bool {
-	return t.host.knows(s) || t.cfg.KnowsServer != nil && t.cfg.KnowsServer(raft.ServerID(s.id), raft.ServerAddress(s.address))
+	return t.host.knows(s.id) || t.cfg.KnowsServer != nil && t.cfg.KnowsServer(raft.ServerID(s.id), raft.ServerAddress(s.address))
 }
 
 // admitKinds returns a check for a frame's kind, made before its body is read.
