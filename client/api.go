@@ -44,7 +44,19 @@ type AsOf struct {
 	// Pending is how many urgent statements, which are not ordered yet, a check has
 	// taken into account: they are in no ledger, and no size or root covers them.
 	Pending int `json:"pending,omitempty"`
+	// Standing is how the authority of the node that answers stands in the network,
+	// by what the node knows: "" of a member in good standing, StandingSuspended,
+	// StandingExpelled or StandingApplicant. An expelled one's node answers from what
+	// it had then, and nothing newer reaches it.
+	Standing string `json:"standing,omitempty"`
 }
+
+// The standings of an authority that is no member in good standing.
+const (
+	StandingSuspended = "suspended" // for the time being it says nothing, and its node vouches for nothing
+	StandingExpelled  = "expelled"  // it is no member any more
+	StandingApplicant = "applicant" // it is no member yet
+)
 
 // Submitted is the answer to a statement (POST /v1/statements).
 type Submitted struct {
@@ -238,9 +250,10 @@ type Status struct {
 	Vouching    bool          `json:"vouching"`      // this node co-signs
 	Problems    []Problem     `json:"problems"`      // what is wrong here, and what to do; none where nothing is
 	CatchingUp  *Progress     `json:"catchingUp,omitempty"`
-	Seal        *Seal         `json:"seal,omitempty"` // the newest
-	Evidence    []Culprit     `json:"evidence"`       // who is proved to have signed two histories
-	Expiring    []Expiring    `json:"expiring"`       // what of this authority's ends within 30 days, the first first
+	Seal        *Seal         `json:"seal,omitempty"`     // the newest
+	Handover    *Handover     `json:"handover,omitempty"` // while validators hand over
+	Evidence    []Culprit     `json:"evidence"`           // who is proved to have signed two histories
+	Expiring    []Expiring    `json:"expiring"`           // what of this authority's ends within 30 days, the first first
 	Peers       []Peer        `json:"peers"`
 	Version     string        `json:"version"`
 	Started     string        `json:"started"`
@@ -264,6 +277,13 @@ type Problem struct {
 	Message string `json:"message"` // what is wrong, since when
 	Hint    string `json:"hint"`    // what to do
 	Vouch   bool   `json:"keepsFromVouching"`
+}
+
+// Handover is a change of validators under way: until a checkpoint that those
+// before it and those after it co-sign, both certify.
+type Handover struct {
+	ChangedBy uint64  `json:"changedBy"` // the statement that changed them
+	Seal      *uint64 `json:"seal"`      // the statement that lists the new ones; null while there is none
 }
 
 // Expiring is something of the node's own authority that ends soon.

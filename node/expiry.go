@@ -77,7 +77,7 @@ func (n *Node) expiring(view *ledger.View) ([]client.Expiring, error) {
 
 func renew(grantor, me statement.Region) string {
 	if grantor == me {
-		return "change its terms if it is to go on: concordat recognize grant"
+		return "change its terms if it is to go on: concordat recognize change"
 	}
 	return fmt.Sprintf("ask %s to renew it if your codes are to stay good there", grantor)
 }

@@ -42,6 +42,11 @@ func (n *Node) Status() client.Status {
 	for i := range s.Evidence {
 		s.Evidence[i].Proof = nil // /v1/evidence has it
 	}
+	if h, pending, err := view.State().PendingHandover(); err != nil {
+		n.log.Warn("a handover cannot be read", "err", err)
+	} else if pending {
+		s.Handover = &client.Handover{ChangedBy: h.ChangedAt, Seal: h.SealedAt}
+	}
 	if last, sealed, err := view.State().LastSeal(); err != nil {
 		n.log.Warn("the newest seal cannot be read", "err", err)
 	} else if sealed {

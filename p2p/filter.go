@@ -13,8 +13,8 @@ const (
 	// maxIndex keeps index arithmetic far from overflow.
 	maxIndex = 1 << 48
 	// maxConfiguration and maxServers bound a membership entry.
-	maxConfiguration = 64 << 10
-	maxServers       = 128
+	maxConfiguration = 256 << 10
+	maxServers       = 768
 )
 
 // filter decides whether a decoded message may reach Raft (P5). It is a value for

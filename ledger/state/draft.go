@@ -32,6 +32,9 @@ func (v View) Draft(by statement.Region, do *statement.Action) (Draft, error) {
 		return Draft{}, err
 	}
 	d.Against = against
+	if against.Accepted() {
+		d.Against = tooFew(d.Needed, d.Electorate)
+	}
 	d.Waits = against.Accepted() && !handingOver(vs, e.waits).Accepted()
 	return d, nil
 }

@@ -52,6 +52,9 @@ func (a *act) propose(b *statement.Propose) ([]Write, Verdict, error) {
 	}
 	// Somebody votes: the proposer, or if it is about itself whoever is left then.
 	p.Needed = needed(n.Policy, &b.Action, vs, len(p.Electorate))
+	if v := tooFew(p.Needed, p.Electorate); !v.Accepted() {
+		return nil, v, nil
+	}
 	if slices.Contains(p.Electorate, a.by) {
 		p.Yes = []Ballot{{a.by, a.index}}
 	}
@@ -188,10 +191,25 @@ func (a *act) decide(n Network, vs *validatorSet, p *Proposal, made *proposalCou
 }
 
 // needed is how many yes votes carry an action: the policy's share of all
-// validators, whom the action is about and those who are suspended included, so
-// that few can never take the voice of one more; and never more than may vote.
+// validators, whom it is about and those who are suspended included, and never
+// more than may vote. But for what takes the voice of a validator that has one it
+// is never fewer than that share, or than all others: so two of four do not
+// become the half of two by having the others suspended first.
 func needed(p Policy, do *statement.Action, vs *validatorSet, electors int) int {
-	return min(threshold(p, do).Votes(len(vs.Members)), electors)
+	share := threshold(p, do).Votes(len(vs.Members))
+	if m := find(vs.Members, concerned(do)); m != nil && m.SuspendedBy == nil && do.Restore == nil {
+		return min(share, len(vs.Members)-1)
+	}
+	return min(share, electors)
+}
+
+// tooFew refuses a proposal that could not be carried by all who may vote.
+func tooFew(need int, electors []statement.Region) Verdict {
+	if need <= len(electors) {
+		return Verdict{}
+	}
+	return refuse(TooFewElectors, "end the suspensions of the others first, or expel those who are suspended",
+		"%d votes would carry it, and %d may vote: %s", need, len(electors), names(electors))
 }
 
 // threshold is what carries an action by the policy.

@@ -85,6 +85,7 @@ const (
 	CaughtKeys          = "caught-keys"
 	LevelNotNext        = "level-not-next"
 	TooManyProposals    = "too-many-proposals"
+	TooFewElectors      = "too-few-electors"
 	UnknownProposal     = "unknown-proposal"
 	ProposalMismatch    = "proposal-mismatch"
 	ProposalClosed      = "proposal-closed"
@@ -146,6 +147,7 @@ var Refusals = map[string]Refusal{
 	LastValidator:       {Conflict, "No validator would be left that is not suspended."},
 	CaughtKeys:          {Conflict, "The authority still has a key that the evidence against it is about."},
 	LevelNotNext:        {Conflict, "The protocol level is raised by one at a time."},
+	TooFewElectors:      {Conflict, "Too few validators may vote for the proposal ever to be carried: the others are suspended."},
 	TooManyProposals:    {Conflict, "The authority has as many open proposals as one may."},
 	UnknownProposal:     {Conflict, "There is no proposal at this index."},
 	ProposalMismatch:    {Conflict, "The proposal at this index is another than the one that was read."},
