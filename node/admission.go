@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"concordat/client"
@@ -24,7 +26,7 @@ import (
 const (
 	admissionEvery = time.Second      // while this node waits to be admitted
 	cutOffEvery    = 10 * time.Second // while nobody can be reached
-	cutOffAfter    = 10 * time.Second // from when on nobody being there is asked about
+	cutOffAfter    = 5 * time.Second  // from when on nobody being there is asked about
 	outlookCall    = 30 * time.Second // how long one node may take
 	outlookMost    = 256 << 20        // of a bundle, in bytes
 )
@@ -35,22 +37,57 @@ type outlook struct {
 	state state.View
 }
 
+// isolation is a time in which nobody speaks with this node.
+type isolation struct {
+	since time.Time
+	asked []string               // the APIs that are asked how it stands
+	heard atomic.Pointer[string] // what came of it; nil before the first is asked
+}
+
+// isolated says what a node can do with which nobody speaks, and for how long
+// that has been so; nil if somebody does, or it is early to say. It may be that
+// the others are down; or that they know this node by another key by now, or
+// have moved, which only their API can tell.
+func (n *Node) isolated() *client.Problem {
+	a := n.apart.Load()
+	if a == nil || time.Since(a.since) < cutOffAfter {
+		return nil
+	}
+	p := &client.Problem{Name: "isolated", Message: fmt.Sprintf("since %s none of the others speaks with this node over libp2p", stamp(a.since))}
+	if len(a.asked) == 0 {
+		p.Message += "; how it stands it can ask nobody: its ledger has no URL of another's API"
+		p.Hint = "if this machine's network is as it should be: this authority's node key may have been replaced while the node was away, or the others have moved; start it with --join URL, of any node of the network"
+		return p
+	}
+	p.Message += fmt.Sprintf("; it asks %s how it stands", strings.Join(a.asked, ", "))
+	if heard := a.heard.Load(); heard != nil {
+		p.Message += ": " + *heard
+	}
+	p.Hint = "look at this machine's network, and at the addresses and node keys that the others have for this authority: concordat authority show; where none of these URLs is right any more, start it with --join URL, of any node of the network"
+	return p
+}
+
 // lookOut asks others how this node stands, while it has to, until ctx ends.
 func (n *Node) lookOut(ctx context.Context) {
-	var alone time.Time
 	every := admissionEvery
 	for sleep(ctx, every) == nil {
 		if n.me.active() {
 			every = time.Second
 			if n.connectedAny() || len(n.roster.authorities()) < 2 {
-				alone = time.Time{}
+				n.apart.Store(nil)
 				continue
 			}
-			if alone.IsZero() {
-				alone = time.Now()
+			a := n.apart.Load()
+			if a == nil {
+				a = &isolation{since: time.Now(), asked: n.outlooks()}
+				n.apart.Store(a)
 			}
-			if time.Since(alone) < cutOffAfter {
+			if time.Since(a.since) < cutOffAfter {
 				continue
+			}
+			if p := n.isolated(); p != nil && a.heard.Load() == nil {
+				n.log.Warn(p.Message, "hint", p.Hint)
+				a.heard.Store(new("no answer yet"))
 			}
 			every = cutOffEvery
 		}
@@ -61,11 +98,45 @@ func (n *Node) lookOut(ctx context.Context) {
 			once, cancel := context.WithTimeout(ctx, outlookCall)
 			err := n.askOutlook(once, url)
 			cancel()
+			heard := "it stands as this node knows it by itself"
 			if err != nil {
 				n.log.Debug("how this node stands was not found out", "asked", url, "err", err)
+				heard = err.Error()
+			}
+			if a := n.apart.Load(); a != nil {
+				a.heard.Store(&heard)
+			}
+		}
+		if a := n.apart.Load(); a != nil && n.me.active() {
+			if err := n.guess(a); err != nil {
+				n.log.Warn("whether this node is known by another of its keys was not found out", "err", err)
 			}
 		}
 	}
+}
+
+// guessMost bounds how long a node waits before it tries another of its keys.
+const guessMost = 10 * time.Minute
+
+// guess has this node try the other node key that it has, if it has one, where
+// nobody speaks with it: the network may have come to name that one while it was
+// away. If so the others speak with it then, and its ledger gets to hear of it; if
+// not it tries the first again, and waits longer each time.
+func (n *Node) guess(a *isolation) error {
+	tries := n.cfg.guesses
+	if time.Since(a.since) < min(cutOffAfter<<min(tries/2, 10), guessMost) {
+		return nil
+	}
+	if n.cfg.guess != nil {
+		n.supersede(changed{why: "nobody speaks with it by its other node key either", outlook: n.cfg.outlook, alone: true, guesses: tries + 1})
+		return nil
+	}
+	key, err := n.otherKey()
+	if err != nil || key == nil {
+		return err
+	}
+	n.supersede(changed{why: "nobody speaks with it; perhaps its node key was replaced by the other one that it has", outlook: n.cfg.outlook, alone: true, guess: key, guesses: tries + 1})
+	return nil
 }
 
 // outlooks are the APIs that may be asked, those of the settings first.
@@ -85,9 +156,11 @@ func (n *Node) outlooks() []string {
 	return out
 }
 
+// connectedAny reports that somebody speaks with this node. One that knows it by
+// another key ends the connection at once, again and again.
 func (n *Node) connectedAny() bool {
 	for _, p := range n.host.Peers() {
-		if !p.Self && p.Connected {
+		if !p.Self && p.Connected && time.Since(p.Since) > time.Second {
 			return true
 		}
 	}
@@ -170,8 +243,7 @@ func (n *Node) takeOutlook(o *outlook) error {
 		return err
 	}
 	if !n.me.same(me) {
-		n.supersede(changed{why: n.me.changes(me), outlook: o})
-		return nil
+		return n.become(me, o)
 	}
 	list, err := o.state.Authorities()
 	if err != nil {
@@ -222,6 +294,10 @@ func (n *Node) outsider() *client.Problem {
 		return &client.Problem{Name: client.ExpelledMember, Vouch: true,
 			Message: fmt.Sprintf("%s was expelled by the vote in statement %d; this node answers from the %d statements that it has, and nothing newer reaches it", n.me.ID, deref(n.me.By), n.ledger.Head().Size),
 			Hint:    "ask another region's node for what is so now; to come back, make new keys with `concordat init` and ask a member to propose it"}
+	case n.me.Keyless:
+		return &client.Problem{Name: client.NotVouching, Vouch: true,
+			Message: fmt.Sprintf("the network has other keys for the node of %s than are here, as far as this node knows; it asks %s whether that has changed", n.me.ID, strings.Join(n.outlooks(), ", ")),
+			Hint:    "put the keys that the network names into keys/ below this node's directory; or, where they are lost, have the others vote the present ones in: concordat propose rotate"}
 	}
 	return nil
 }

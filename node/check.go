@@ -53,7 +53,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	}
 	decision, err := n.decide(codes, query, view)
 	if err == nil {
-		decision, err = n.decider.DecidePending(codes, query, view.State(), pending, decision)
+		decision, err = n.decider.DecidePending(codes, query, n.stateOf(view), pending, decision)
 	}
 	if err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
@@ -67,7 +67,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 // is final too: deny early, allow late.
 func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledger.View) (recognition.Decision, error) {
 	if n.FinalSize() >= view.Head().Size {
-		return n.decider.Decide(codes, q, view.State())
+		return n.decider.Decide(codes, q, n.stateOf(view))
 	}
 	final, release, ok := n.certifier.FinalView()
 	if !ok {
@@ -76,10 +76,10 @@ func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledge
 		if err != nil {
 			return recognition.Decision{}, err
 		}
-		return n.decider.DecideUncertain(codes, q, view.State(), size, lifting)
+		return n.decider.DecideUncertain(codes, q, n.stateOf(view), size, lifting)
 	}
 	defer release()
-	return n.decider.DecideBoth(codes, q, view.State(), final.State())
+	return n.decider.DecideBoth(codes, q, n.stateOf(view), final.State())
 }
 
 // mayLift reports whether a statement from index from on may lift what speaks
@@ -179,7 +179,7 @@ func (n *Node) AsOf(v *ledger.View) client.AsOf { return n.asOf(v, n.age(time.No
 
 func (n *Node) asOf(v *ledger.View, age time.Duration) client.AsOf {
 	h := v.Head()
-	a := client.AsOf{Size: h.Size, Root: hexRoot(h.Root)}
+	a := client.AsOf{Size: h.Size, Root: hexRoot(h.Root), Standing: n.me.stands()}
 	final := n.certifier.Final()
 	a.Cosigners = cosigners(final)
 	if final != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,6 +75,10 @@ type Config struct {
 	// run before in this process; door is the API's listener that it left open.
 	outlook *outlook
 	door    *door
+	// guess is the node key that the network may have come to name, with which this
+	// run finds out; guesses is how often that was done since the process began.
+	guess   ed25519.PrivateKey
+	guesses int
 	// ledgerOptions lets a test put a failing disk under the ledger.
 	ledgerOptions func(*ledger.Options)
 	// orderConfig lets a test have Raft keep less of its log.

@@ -61,6 +61,23 @@ func newCourier(n *Node, room int) *courier {
 	return c
 }
 
+// within gives a context that ends with ctx, or when the couriers are cut off.
+func (c *courier) within(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.ctx, func() { cancel(errStopping) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// cutOff ends what waits for an order, or for what is ordered to become final:
+// this node is about to stop, and would wait in vain.
+func (c *courier) cutOff() {
+	c.n.stopping.Store(true) // who is ended so is told why
+	c.cancel(errStopping)
+}
+
 // close stops the couriers. Whoever still waits for an order is told that the node is stopping.
 func (c *courier) close() {
 	c.cancel(errStopping)

@@ -33,3 +33,6 @@ func MayLift(n *Node, from uint64) (bool, error) {
 	defer n.release(view)
 	return mayLift(view, from)
 }
+
+// KeyGrace is how long a node is spoken with by a key that was replaced.
+const KeyGrace = keyGrace

@@ -86,3 +86,60 @@ func TestFlood(t *testing.T) {
 		t.Errorf("the leader's status shows %+v", at)
 	}
 }
+
+// TestAgainCostsNothing: what is in the ledger, or held, is public, and whoever
+// sends it again, however often, uses up nothing of its authority's quota.
+func TestAgainCostsNothing(t *testing.T) {
+	const quota = 4
+	n := nodetest.NewWith(t, func(_ string, c *node.Config) { c.Limits.QuotaStatements = quota }, "XA", "XB", "XC")
+	used := func(at string) int {
+		for _, u := range n.Node(at).Status().Limits.Usage {
+			if u.Authority == "XA" {
+				return u.Statements
+			}
+		}
+		return 0
+	}
+	first := n.Sign(t, "XA", 1, risk("XA-1"))
+	said, err := n.Client("XA").Submit(t.Context(), first.Raw(), nil, client.Final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func(wait string) {
+		t.Helper()
+		for i := range 3 * quota {
+			at := n.Regions[i%len(n.Regions)]
+			if n.Node(at).FinalSize() <= *said.Index { // it is not in this one's ledger yet, perhaps
+				at = "XA"
+			}
+			got, err := n.Client(at).Submit(t.Context(), first.Raw(), nil, wait)
+			if err != nil || !got.Known || got.Index == nil || *got.Index != *said.Index || got.State != client.Final {
+				t.Fatalf("sent again at %s, time %d: %+v, %v", at, i, got, err)
+			}
+		}
+	}
+	again(client.Ordered)
+	if u := used("XA"); u > 1 {
+		t.Errorf("one statement sent again used up %d", u)
+	}
+
+	for _, r := range []string{"XB", "XC"} {
+		if err := n.Stop(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.Regions = n.Regions[:1]
+	again(client.Final) // without a quorum, too
+	waits := n.Sign(t, "XA", 1, risk("XA-2"))
+	promise := ""
+	for i := range 3 * quota {
+		got, err := n.Client("XA").Submit(t.Context(), waits.Raw(), nil, client.Accepted)
+		if err != nil || got.State != client.Accepted || i > 0 && got.Promise != promise {
+			t.Fatalf("held, and sent again, time %d: %+v, %v", i, got, err)
+		}
+		promise = got.Promise
+	}
+	if u := used("XA"); u > 2 {
+		t.Errorf("two statements sent again used up %d", u)
+	}
+}

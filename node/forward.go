@@ -287,6 +287,8 @@ func remoteError(err error) error {
 // acknowledged anywhere before the call. It asks again while leadership moves,
 // until ctx ends or waiting is vain.
 func (n *Node) caughtUp(ctx context.Context) error {
+	ctx, done := n.courier.within(ctx)
+	defer done()
 	wait := 5 * time.Millisecond
 	for {
 		index, err := n.readIndex(ctx)

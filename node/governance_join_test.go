@@ -11,6 +11,7 @@ import (
 	"concordat/client"
 	"concordat/ledger/statement"
 	"concordat/node/nodetest"
+	"concordat/recognition"
 )
 
 // insistAs says something with a governance key, and waits while the validators hand over.
@@ -77,6 +78,9 @@ func TestJoinByVote(t *testing.T) {
 	}); err != nil {
 		t.Fatalf("%v: %+v", err, n.Node("XE").Status())
 	}
+	if a, err := n.Client("XE").Authorities(ctx); err != nil || a.AsOf.Standing != client.StandingApplicant {
+		t.Errorf("before it is admitted, XE's node answers as of %+v: %v", a.AsOf, err)
+	}
 	decide(ctx, t, n, statement.Action{Admit: &statement.Admit{Descriptor: d.Encode(), Role: statement.RoleObserver}}, "XA", "XB", "XC")
 	becomes(ctx, t, n, "XE", "observer")
 	say(t, n, "XE", "XE", "XE-OBSERVES", client.Final)
@@ -100,6 +104,13 @@ func TestJoinByVote(t *testing.T) {
 		return st.Standing == "expelled" && len(st.Problems) > 0 && st.Problems[0].Name == client.ExpelledMember
 	}); err != nil {
 		t.Fatalf("%v: %+v", err, n.Node("XE").Status())
+	}
+	// It answers still, and says what that is worth.
+	for region, want := range map[string]string{"XE": recognition.RegionExpelled, "XA": recognition.CodeUnreadable} {
+		c, err := n.Client("XE").Check(ctx, client.Check{Codes: []string{"x"}, Region: region})
+		if err != nil || c.AsOf.Standing != client.StandingExpelled || c.Reasons[len(c.Reasons)-1].Name != want {
+			t.Errorf("XE's node answers for %s as of %+v, %+v: %v", region, c.AsOf, c.Reasons, err)
+		}
 	}
 	say(t, n, "XA", "XA", "XA-AFTER", client.Final)
 }

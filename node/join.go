@@ -16,6 +16,7 @@ import (
 	"concordat/consensus/catchup"
 	"concordat/ledger"
 	"concordat/ledger/block"
+	"concordat/ledger/state"
 	"concordat/p2p"
 )
 
@@ -263,6 +264,7 @@ func (o *ordering) openAs(change func(*consensus.Config)) error {
 				c.NoteBehind()
 			}
 		},
+		KnowsServer:      func(id raft.ServerID, _ raft.ServerAddress) bool { return o.n.roster.ever(string(id)) },
 		Entry:            o.n.plausible,
 		HeartbeatTimeout: o.profile.Heartbeat,
 		Founded:          founded,
@@ -308,13 +310,29 @@ func (o *ordering) settings() (consensus.Config, error) {
 		Fresh: fresh, Self: n.self(), Network: n.network, Dir: n.raftDir(), Profile: o.profile,
 		Key: n.nodeKey, Ledger: n.ledger, Servers: voters, Members: n.roster.membership, RotateLeader: n.cfg.RotateLeader, Found: n.cfg.Found,
 		MarkerPath: n.marker(), Logger: n.log, LogWriteDeadline: n.cfg.Storage.WriteDeadline,
-		Certified: n.certifiedAt, KeepLogBytes: n.cfg.Storage.KeepLog, Seal: n.seal,
+		Certified: n.certifiedAt, KeepLogBytes: n.cfg.Storage.KeepLog, Seal: n.seal, Proposes: n.proposes,
 		PeerTerm: n.peerTerm, LeaderFrontier: n.frontier, MaxTerm: n.maxTerm, Diverged: n.diverged, Refused: n.sawBlock, Now: wall,
 	}
 	if n.cfg.orderConfig != nil {
 		n.cfg.orderConfig(&c)
 	}
 	return c, nil
+}
+
+// proposes is nil while the ledger takes blocks that this node signs.
+func (n *Node) proposes() error {
+	view := n.ledger.View()
+	defer n.release(view)
+	a, is, err := view.State().Authority(n.me.ID)
+	switch {
+	case err != nil:
+		return err
+	case !is || a.Role != state.Validator:
+		return fmt.Errorf("%s is no validator any more", n.me.ID)
+	case !a.Key(state.Node).Equal(n.nodeKey.Public()):
+		return fmt.Errorf("the node key of %s was replaced", n.me.ID)
+	}
+	return nil
 }
 
 // fresh reports that, by the ledger, this authority has never been a validator: its

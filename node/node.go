@@ -65,7 +65,9 @@ type Node struct {
 	decider   *recognition.Decider
 	checker   *statement.Checker
 	operator  operatorToken
-	probes    *rate.Limiter // of nodes that are no members yet
+	apart     atomic.Pointer[isolation] // nil while somebody speaks with this node
+	lacks     atomic.Pointer[lack]      // nil while the keys that the network names are here
+	probes    *rate.Limiter             // of nodes that are no members yet
 
 	server   *http.Server
 	listener *door
@@ -168,6 +170,8 @@ func Start(cfg Config) (_ *Node, err error) {
 	n.wg.Go(func() { n.roster.run(n.stop) })
 	n.wg.Go(func() { n.lookOut(n.stop) })
 	n.wg.Go(func() { n.handOver(n.stop) })
+	n.wg.Go(func() { n.promoteKeys(n.stop) })
+	n.wg.Go(func() { n.findKeys(n.stop) })
 	n.wg.Go(n.erase)
 	n.log.Info("node started", "network", n.doc.Network, "id", n.network.String()[:16], "region", n.me.ID, "http", n.HTTPAddress(), "peer", n.host.ID(), "size", n.ledger.Head().Size)
 	return n, nil

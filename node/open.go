@@ -74,7 +74,7 @@ func (n *Node) openHost(key ed25519.PrivateKey) error {
 
 // alone is a network of this node only.
 func (n *Node) alone() ([]p2p.Member, error) {
-	id, err := p2p.PeerID(n.me.Node)
+	id, err := p2p.PeerID(n.nodeKey.Public().(ed25519.PublicKey))
 	if err != nil {
 		return nil, fmt.Errorf("node key of %s: %w", n.me.ID, err)
 	}

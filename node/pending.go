@@ -202,6 +202,14 @@ func (p *pending) allows(from string, bytes int) bool {
 	return g == nil || g.statements < maxGivenStatements && g.bytes+bytes <= maxGivenBytes
 }
 
+// holds reports that a statement is held here.
+func (p *pending) holds(hash statement.Hash) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.all[hash]
+	return w != nil && w.held
+}
+
 // refused takes note that a statement, which was held here, was refused: it
 // counts no more, and those who were told of it are told so.
 func (p *pending) refused(hash statement.Hash) {

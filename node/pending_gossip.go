@@ -224,9 +224,7 @@ func (p *pending) hear(from p2p.Member, n notice) error {
 	if err := promised(from.Peer, from.Authority, p.n.network, n.hash, n.promise); err != nil {
 		return err
 	}
-	if _, err := p.n.indexOf(n.hash); err == nil {
-		return nil
-	} else if !errors.Is(err, ledger.ErrNotFound) {
+	if _, known, err := p.n.known(n.hash); err != nil || known {
 		return err
 	}
 	now := time.Now()
@@ -300,6 +298,10 @@ func (p *pending) takePassedOn(from string, c ledger.Candidate) error {
 	p.mu.Unlock()
 	if have {
 		return nil
+	}
+	// What is public already is taken from nobody's quota.
+	if _, known, err := p.n.known(u.Hash()); err != nil || known {
+		return err
 	}
 	later := func(why string) error { return &p2p.RemoteError{Code: p2p.CodeBusy, Message: why} }
 	if x := p.doors.take(statement.Region(from), sizeOf(c)); x != nil {

@@ -26,6 +26,12 @@ func (n *Node) problems() []client.Problem {
 	if p := n.suspendedSelf(); p != nil {
 		out = append(out, *p)
 	}
+	if l := n.lacks.Load(); l != nil {
+		add("key-missing", true, "copy it (mode 0600) to keys/next below this node's directory: it takes it at once, without a restart", "this node goes on with a key that has been replaced: %v", l.err)
+	}
+	if p := n.isolated(); p != nil {
+		out = append(out, *p)
+	}
 	if a := n.order.away.Load(); a != nil {
 		p := a.progress.Load()
 		phase := p.Phase

@@ -21,8 +21,9 @@ const quotaWindow = time.Minute
 
 // quotas bound how much each authority says through this node: a bucket each of
 // statements and of bytes, which fill evenly. Nothing is taken out of a bucket
-// before a signature has shown that the authority itself speaks; so nobody uses
-// up another's, and there are no more buckets than authorities.
+// before a signature has shown that the authority itself speaks, nor for what it
+// has said before, which is public and which anybody may send again; so nobody
+// uses up another's, and there are no more buckets than authorities.
 type quotas struct {
 	statements, bytes float64 // in a window
 	now               func() time.Time
@@ -95,6 +96,17 @@ func (q *quotas) take(by statement.Region, bytes int) *excess {
 	return nil
 }
 
+// giveBack undoes take for a statement that turned out to be in the ledger before.
+func (q *quotas) giveBack(by statement.Region, bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.of[by] == nil {
+		return
+	}
+	b := q.fillLocked(by)
+	b.statements, b.bytes = min(q.statements, b.statements+1), min(q.bytes, b.bytes+float64(bytes))
+}
+
 // spent reports that an authority has nothing left, and takes nothing: for a
 // statement of which it is not known yet whether the authority said it.
 func (q *quotas) spent(by statement.Region) *excess {
@@ -163,9 +175,16 @@ func (n *Node) submitWithinQuotas(ctx context.Context, cands []ledger.Candidate)
 		if u, err := statement.Parse(c.Raw); err == nil {
 			issuers[i] = u.Statement().Issuer
 			if x := q.spent(issuers[i]); x != nil {
-				q.charge(issuers[i], 0, true)
-				outcomes[i].Verdict = x.verdict()
-				continue
+				// What the ledger has is let through, to be answered: it costs nothing.
+				_, known, err := n.known(u.Hash())
+				if err != nil {
+					return nil, err
+				}
+				if !known {
+					q.charge(issuers[i], 0, true)
+					outcomes[i].Verdict = x.verdict()
+					continue
+				}
 			}
 		}
 		let, at = append(let, c), append(at, i)

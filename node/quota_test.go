@@ -62,6 +62,20 @@ func TestQuotas(t *testing.T) {
 		t.Errorf("refused: XC %d, XA %d", q.of["XC"].refused, q.of["XA"].refused)
 	}
 
+	// What turns out to have been said before is given back, and no more than it was.
+	if x := q.take("XE", 100); x != nil {
+		t.Fatal(x)
+	}
+	for range 3 {
+		q.giveBack("XE", 100)
+	}
+	if b := q.of["XE"]; b.statements != 60 || b.bytes != 6000 {
+		t.Errorf("after it was given back: %+v", b)
+	}
+	if q.giveBack("XF", 100); q.of["XF"] != nil {
+		t.Error("who said nothing has a bucket")
+	}
+
 	// The leader's word reaches who submits.
 	told := overQuota(x.verdict())
 	if told.Status() != 429 || told.Name != client.QuotaExceeded || told.Detail["retryAfter"] != uint64(1) {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"concordat/consensus"
 	"concordat/ledger/state"
+	"concordat/ledger/statement"
 	"concordat/p2p"
 )
 
@@ -27,12 +29,24 @@ type roster struct {
 	current atomic.Pointer[[]state.Authority] // never nil; ascending by id
 	newest  atomic.Uint64                     // the newest statement that changed one of them, plus one
 
-	mu   sync.Mutex // held while the rest changes
-	size uint64     // that the members were read at
+	mu     sync.Mutex // held while the rest changes
+	size   uint64     // that the members were read at
+	leaves map[statement.Region]leaving
 }
 
+// leaving is the node key that a member had before it was replaced, by which it
+// is spoken with a moment longer: it hears by it that it was replaced.
+type leaving struct {
+	key   ed25519.PublicKey
+	until time.Time
+}
+
+// keyGrace is that moment: some round trips, and a busy disk between them. Who
+// has not heard of it by then finds out in another way (lookOut).
+const keyGrace = time.Second
+
 func newRoster(n *Node) (*roster, error) {
-	r := &roster{n: n}
+	r := &roster{n: n, leaves: map[statement.Region]leaving{}}
 	view := n.ledger.View()
 	defer n.release(view)
 	known, size := view.State(), view.Head().Size
@@ -54,13 +68,65 @@ func (r *roster) take(list []state.Authority, size uint64) {
 			newest = max(newest, *a.ChangedAt+1)
 		}
 	}
+	if was := r.current.Load(); was != nil {
+		r.part(*was, list)
+	}
 	r.size = size
 	r.newest.Store(newest)
 	r.current.Store(&list)
 }
 
+// part begins the time in which members with a new node key leave the old one.
+func (r *roster) part(was, now []state.Authority) {
+	for _, b := range now {
+		at := slices.IndexFunc(was, func(a state.Authority) bool { return a.ID == b.ID })
+		if at < 0 || b.ID == r.n.me.ID {
+			continue
+		}
+		if old, key := was[at].Key(state.Node), b.Key(state.Node); old != nil && key != nil && !old.Equal(key) {
+			r.leaves[b.ID] = leaving{old, time.Now().Add(keyGrace)}
+		}
+	}
+}
+
+// parted ends that time for those whose it is, and gives how long the next has; 0
+// if there is none.
+func (r *roster) parted() (next time.Duration, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	over := false
+	for id, l := range r.leaves {
+		if left := time.Until(l.until); left <= 0 {
+			delete(r.leaves, id)
+			over = true
+		} else if next == 0 || left < next {
+			next = left
+		}
+	}
+	if over {
+		err = r.apply()
+	}
+	return next, err
+}
+
+// nodeKey is what a member's node is known by now.
+func (r *roster) nodeKey(a *state.Authority) ed25519.PublicKey {
+	if a.ID == r.n.me.ID {
+		return r.n.nodeKey.Public().(ed25519.PublicKey) // whatever others know it by
+	}
+	if l, leaves := r.leaves[a.ID]; leaves {
+		return l.key
+	}
+	return a.Key(state.Node)
+}
+
 // authorities are all that the network has ever had, expelled ones included.
 func (r *roster) authorities() []state.Authority { return *r.current.Load() }
+
+// ever reports that an authority is a member, or was one.
+func (r *roster) ever(id string) bool {
+	return slices.ContainsFunc(r.authorities(), func(a state.Authority) bool { return string(a.ID) == id })
+}
 
 // members are the nodes that may speak with one another, this one included.
 func (r *roster) members() ([]p2p.Member, error) {
@@ -69,7 +135,7 @@ func (r *roster) members() ([]p2p.Member, error) {
 		if a.Standing == state.StandingExpelled {
 			continue
 		}
-		id, err := p2p.PeerID(a.Key(state.Node))
+		id, err := p2p.PeerID(r.nodeKey(&a))
 		if err != nil {
 			return nil, fmt.Errorf("node key of %s: %w", a.ID, err)
 		}
@@ -110,8 +176,18 @@ func (r *roster) run(ctx context.Context) {
 			r.n.fail(fmt.Errorf("following the ledger's members: %w", err))
 			return
 		}
+		next, err := r.parted()
+		if err != nil {
+			r.n.fail(fmt.Errorf("following the ledger's members: %w", err))
+			return
+		}
+		var over <-chan time.Time
+		if next > 0 {
+			over = time.After(next)
+		}
 		select {
 		case <-grown:
+		case <-over:
 		case <-ctx.Done():
 			return
 		}
@@ -146,10 +222,7 @@ func (r *roster) look() error {
 			return err
 		}
 	}
-	if !n.me.same(me) {
-		n.supersede(changed{why: n.me.changes(me)})
-	}
-	return nil
+	return n.become(me, nil)
 }
 
 // learn takes over what a verified bundle says of the others.

@@ -1,14 +1,16 @@
 package node
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"concordat/client/authority"
 	"concordat/consensus/certify"
+	"concordat/ledger"
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
@@ -26,10 +28,15 @@ type self struct {
 	// member, those of its descriptor.
 	Node, Cosign ed25519.PublicKey
 	Addresses    []string
+	// Keyless says that the directory has not these keys. Such a node goes on only
+	// to find out whether the network has come to name those that it has.
+	Keyless bool
 }
 
 // active reports that this node takes part: the others speak with it.
-func (s *self) active() bool { return s.Member && s.Standing != state.StandingExpelled }
+func (s *self) active() bool {
+	return s.Member && s.Standing != state.StandingExpelled && !s.Keyless
+}
 
 // same reports that nothing changed that a running node rests on.
 func (s *self) same(o self) bool {
@@ -111,50 +118,106 @@ func (n *Node) recognise() (err error) {
 		return fmt.Errorf("%w: %s is neither in the genesis of %q (%s) nor in this node's ledger; is this the right --dir, and the right --genesis? "+
 			"A new authority joins with --join URL, of any node of the network", ErrNotInNetwork, n.me.ID, n.doc.Network, n.network)
 	}
-	if n.nodeKey, err = n.keyFor(dir, authority.Node, n.me.Node); err != nil {
+	if err := n.openKeys(); err != nil {
 		return err
 	}
-	if n.cosignKey, err = n.keyFor(dir, authority.Cosign, n.me.Cosign); err != nil {
-		return err
+	if n.cfg.guess != nil {
+		n.nodeKey = n.cfg.guess
 	}
-	n.former, err = n.formerKeys(view.State(), dir)
+	n.former, err = n.formerKeys(view)
 	return err
+}
+
+// otherKey is a node key that is here and that the network does not name, as far
+// as this node knows: what it is replaced by, if it was; nil if there is none.
+func (n *Node) otherKey() (ed25519.PrivateKey, error) {
+	for _, open := range []func(authority.Role) (authority.PrivateKey, error){n.dir.Next, n.dir.Key} {
+		key, err := open(authority.Node)
+		switch {
+		case errors.Is(err, authority.ErrNoNext), errors.Is(err, authority.ErrNoKey):
+		case err != nil:
+			return nil, err
+		case !key.Public().Equal(n.me.Node):
+			return key.Ed25519(), nil
+		}
+	}
+	return nil, nil
+}
+
+// openKeys opens the keys that the network names. A node that was told whom to
+// ask begins without them too, with those that it has: the network that it is
+// about to hear of may name them, as it does where a lost machine was replaced.
+// One that was expelled needs none of them.
+func (n *Node) openKeys() (err error) {
+	if n.nodeKey, n.cosignKey, err = n.keysFor(n.me); !errors.Is(err, ErrNotInNetwork) || n.cfg.Join == "" && n.me.Standing != state.StandingExpelled {
+		return err
+	}
+	n.log.Warn("this node does not have the keys that the network names, as far as it knows; it asks", "err", err)
+	n.me.Keyless = true
+	for role, key := range map[authority.Role]*ed25519.PrivateKey{authority.Node: &n.nodeKey, authority.Cosign: &n.cosignKey} {
+		here, err := n.dir.Key(role)
+		if err != nil {
+			return err
+		}
+		*key = here.Ed25519()
+	}
+	return nil
+}
+
+// keysFor opens the keys that a state of the network names for this authority.
+// Errors wrap ErrNotInNetwork where the directory has not both.
+func (n *Node) keysFor(me self) (node, cosign ed25519.PrivateKey, err error) {
+	if node, err = n.keyFor(n.dir, authority.Node, me.Node); err != nil {
+		return nil, nil, err
+	}
+	cosign, err = n.keyFor(n.dir, authority.Cosign, me.Cosign)
+	return node, cosign, err
 }
 
 func (n *Node) keyFor(dir *authority.Directory, role authority.Role, public ed25519.PublicKey) (ed25519.PrivateKey, error) {
 	key, err := dir.KeyFor(role, public)
 	switch {
 	case errors.Is(err, authority.ErrOtherKey), errors.Is(err, authority.ErrNoKey):
-		return nil, fmt.Errorf("%w: the network has another %s key for %s than the directory %s: %w", ErrNotInNetwork, role, n.dir.ID(), n.cfg.Dir, err)
+		return nil, fmt.Errorf("%w: the network has another %s key for %s than the directory %s: %w; if that key was replaced since, start the node once with --join URL, of any node of the network",
+			ErrNotInNetwork, role, n.dir.ID(), n.cfg.Dir, err)
 	case err != nil:
 		return nil, err
 	}
 	return key.Ed25519(), nil
 }
 
-// formerKeys are the keys that those validators know this node by who certify
-// beside the present ones until they have handed over.
-func (n *Node) formerKeys(v state.View, dir *authority.Directory) ([]certify.Keys, error) {
-	if _, pending, err := v.PendingHandover(); err != nil || !pending {
-		return nil, err
-	}
-	e, err := v.ElectorateAt(n.ledger.Head().Size)
+// formerKeys are the keys, other than the present ones, that those validators
+// know this node by who certify what it has: before a rotation is handed over
+// those before it do, too; and where a bundle told it of its present keys, its
+// own ledger has not come to them yet.
+func (n *Node) formerKeys(view *ledger.View) ([]certify.Keys, error) {
+	e, err := view.State().ElectorateAt(view.Head().Size)
 	if err != nil {
 		return nil, err
 	}
+	sets := e.Sets
+	if o := n.cfg.outlook; o != nil && o.size > view.Head().Size {
+		told, err := o.state.ElectorateAt(o.size)
+		if err != nil {
+			return nil, err
+		}
+		sets = slices.Concat(sets, told.Sets)
+	}
 	var out []certify.Keys
-	for _, set := range e.Sets {
+	seen := []checkpoint.Validator{{Node: n.me.Node, Cosign: n.me.Cosign}}
+	for _, set := range sets {
 		was, in := set.Find(n.me.ID)
-		if !in || bytes.Equal(was.Node, n.me.Node) && bytes.Equal(was.Cosign, n.me.Cosign) {
+		if !in || slices.ContainsFunc(seen, func(s checkpoint.Validator) bool { return s.Node.Equal(was.Node) && s.Cosign.Equal(was.Cosign) }) {
 			continue
 		}
+		seen = append(seen, was)
 		// A key that is gone is why it was replaced: then the others make the quorum.
-		node, err := dir.KeyFor(authority.Node, was.Node)
+		node, err := n.dir.KeyFor(authority.Node, was.Node)
 		if err != nil {
 			n.log.Info("a former node key is not at hand; the others hand over without it", "err", err)
 			continue
 		}
-		cosign, err := dir.KeyFor(authority.Cosign, was.Cosign)
+		cosign, err := n.dir.KeyFor(authority.Cosign, was.Cosign)
 		if err != nil {
 			n.log.Info("a former co-signing key is not at hand; the others hand over without it", "err", err)
 			continue

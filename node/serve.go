@@ -26,11 +26,13 @@ func (n *Node) serveHTTP() {
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.requests.Add(1)
 		defer n.requests.Done()
+		n.listener.asked(r)
 		api.ServeHTTP(w, r)
 	})
 	timeouts := httpapi.DefaultTimeouts
 	timeouts.Answer += max(n.cfg.Limits.SubmitTimeout, n.order.Patience())
 	n.server = httpapi.NewServer(counted, timeouts, n.log)
+	n.listener.watch(n.server)
 	n.wg.Go(func() {
 		if err := n.server.Serve(netutil.LimitListener(n.listener, n.cfg.Limits.Connections)); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("HTTP: %w", err))
@@ -91,6 +93,11 @@ func (n *Node) close() error {
 // closeHTTP lets requests end, and cuts off those that do not. It returns when
 // none is under way: what they read is closed next.
 func (n *Node) closeHTTP() error {
+	if n.listener.keep.Load() {
+		if err := n.listener.usher(); err != nil {
+			n.log.Warn("the API's door was not shut in order", "err", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
 	defer cancel()
 	err := n.server.Shutdown(ctx)

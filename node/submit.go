@@ -19,6 +19,8 @@ import (
 // Submit takes a signed statement. What is malformed, for another network, or
 // not signed by its authority goes no further than this node.
 func (n *Node) Submit(ctx context.Context, raw, attachment []byte, wait string) (client.Submitted, error) {
+	ctx, done := n.courier.within(ctx)
+	defer done()
 	answer, err := n.submit(ctx, raw, attachment, wait)
 	if err != nil {
 		return client.Submitted{}, n.submitFailure(err)
@@ -32,15 +34,41 @@ func (n *Node) submit(ctx context.Context, raw, attachment []byte, wait string) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.SubmitTimeout)
 	defer cancel()
-	u, err := n.admit(ctx, raw, attachment)
+	u, err := n.read(raw, attachment)
 	if err != nil {
 		return client.Submitted{}, err
 	}
+	// Whoever sends again what is public already costs its authority nothing.
+	index, known, err := n.known(u.Hash())
+	if err != nil {
+		return client.Submitted{}, err
+	}
+	if known && n.order.Status().Diverged == "" { // else it is not for this node to say
+		return n.settled(ctx, orderedAt(u.Hash(), index, true), wait)
+	}
+	if err := n.admit(ctx, u); err != nil {
+		return client.Submitted{}, err
+	}
 	cand := ledger.Candidate{Raw: raw, Attachment: attachment}
+	if n.keeper.pending.holds(u.Hash()) { // it was taken from the quota when it was held
+		return n.bring(ctx, u, cand, wait)
+	}
 	// The signature is good: it is the authority's own quota that it uses.
-	if x := n.keeper.quotas.take(u.Statement().Issuer, sizeOf(cand)); x != nil {
+	by, size := u.Statement().Issuer, sizeOf(cand)
+	if x := n.keeper.quotas.take(by, size); x != nil {
 		return client.Submitted{}, x.failure()
 	}
+	answer, err := n.bring(ctx, u, cand, wait)
+	// The ledger had it, and this node's did not yet. Of an urgent one it may have
+	// been this very submission: it is held here while it is on its way.
+	if answer.Known && !recognition.Urgent(u.Statement().Body) {
+		n.keeper.quotas.giveBack(by, size)
+	}
+	return answer, err
+}
+
+// bring gets a statement that was admitted ordered, or holds it.
+func (n *Node) bring(ctx context.Context, u *statement.Unverified, cand ledger.Candidate, wait string) (client.Submitted, error) {
 	urgent := recognition.Urgent(u.Statement().Body)
 	switch {
 	case urgent && (wait != client.Accepted || n.order.isAway()):
@@ -105,8 +133,8 @@ func orderedAt(hash statement.Hash, index uint64, known bool) client.Submitted {
 	return client.Submitted{Hash: hash.String(), Index: &index, Known: known, State: client.Ordered}
 }
 
-// admit checks what can be known of a statement without the others.
-func (n *Node) admit(ctx context.Context, raw, attachment []byte) (*statement.Unverified, error) {
+// read checks what a statement says of itself, whoever signed it.
+func (n *Node) read(raw, attachment []byte) (*statement.Unverified, error) {
 	u, err := statement.Parse(raw)
 	switch {
 	case errors.Is(err, statement.ErrTooLarge):
@@ -126,24 +154,29 @@ func (n *Node) admit(ctx context.Context, raw, attachment []byte) (*statement.Un
 		return nil, client.Fail(state.SealMisplaced, "seals are made by the node that leads, and are not taken from outside").
 			WithStatus(http.StatusForbidden)
 	}
+	return u, nil
+}
+
+// admit checks what can be known without the others of who signed a statement.
+func (n *Node) admit(ctx context.Context, u *statement.Unverified) error {
 	away := n.order.catchingUp()
-	if away != nil && !recognition.Urgent(s.Body) {
-		return nil, away
+	if away != nil && !recognition.Urgent(u.Statement().Body) {
+		return away
 	}
-	err = n.checkSignature(u)
+	err := n.checkSignature(u)
 	if err == nil || away == nil && n.uptodate() {
-		return u, err
+		return err
 	}
 	if away != nil {
-		return nil, away
+		return away
 	}
 	// This node lags: what is wrong here may be right where the others are.
 	ctx, cancel := context.WithTimeout(ctx, n.order.Patience())
 	defer cancel()
 	if lag := n.caughtUp(ctx); lag != nil {
-		return nil, client.Fail(client.Stale, "this node would refuse the statement (%v), and is not up to date: %v", err, lag)
+		return client.Fail(client.Stale, "this node would refuse the statement (%v), and is not up to date: %v", err, lag)
 	}
-	return u, n.checkSignature(u)
+	return n.checkSignature(u)
 }
 
 // uptodate reports that this node has applied all that it knows to be committed.
@@ -193,10 +226,10 @@ func (n *Node) acceptFrom(node string, u *statement.Unverified, cand ledger.Cand
 		return client.Submitted{}, err
 	}
 	// It may have been ordered meanwhile, and then nothing is held.
-	if index, err := n.indexOf(u.Hash()); err == nil {
-		return orderedAt(u.Hash(), index, true), nil
-	} else if !errors.Is(err, ledger.ErrNotFound) {
+	if index, known, err := n.known(u.Hash()); err != nil {
 		return client.Submitted{}, err
+	} else if known {
+		return orderedAt(u.Hash(), index, true), nil
 	}
 	promise := n.keeper.pending.hold(u, cand, node)
 	n.keeper.nudge()
@@ -227,20 +260,25 @@ func (n *Node) seen(ctx context.Context, hash statement.Hash, outcome consensus.
 	if err := n.ledger.Wait(ctx, outcome.Index+1); err != nil {
 		return err
 	}
-	index, err := n.indexOf(hash)
-	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+	index, known, err := n.known(hash)
+	if err != nil {
 		return err
 	}
-	if err != nil || index != outcome.Index {
+	if !known || index != outcome.Index {
 		return fmt.Errorf("the leader said that statement %s is at index %d, and this node's ledger has it not there", hash, outcome.Index)
 	}
 	return nil
 }
 
-func (n *Node) indexOf(hash statement.Hash) (uint64, error) {
+// known finds a statement in this node's ledger.
+func (n *Node) known(hash statement.Hash) (index uint64, known bool, err error) {
 	view := n.ledger.View()
 	defer n.release(view)
-	return view.IndexOf(hash)
+	index, err = view.IndexOf(hash)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return 0, false, nil
+	}
+	return index, err == nil, err
 }
 
 // asFailure says a refusal as the API does.
@@ -292,6 +330,8 @@ func (n *Node) submitFailure(err error) error {
 		return client.Fail(client.Timeout, "the statement was not ordered within %s", n.cfg.Limits.SubmitTimeout)
 	case errors.Is(err, context.DeadlineExceeded):
 		return client.Fail(client.NoQuorum, "the statement was not ordered within %s, and there is no quorum", n.cfg.Limits.SubmitTimeout)
+	case errors.Is(err, context.Canceled) && n.stopping.Load():
+		return errStopping
 	case errors.Is(err, context.Canceled):
 		return client.Fail(client.Timeout, "the caller left before the statement was ordered")
 	}

@@ -59,8 +59,12 @@ func (p parliament) proposes(t *testing.T, region string, action statement.Actio
 
 func (p parliament) votes(t *testing.T, region string, proposal uint64, yes bool) {
 	t.Helper()
-	c, err := p.Client(region).Proposal(t.Context(), proposal)
-	if err != nil {
+	var c client.ProposalAnswer
+	var err error
+	if nodetest.Await(t.Context(), "the proposal to reach "+region, func() bool {
+		c, err = p.Client(region).Proposal(t.Context(), proposal)
+		return err == nil
+	}) != nil {
 		t.Fatal(err)
 	}
 	raw, err := p.Client(region).Raw(t.Context(), fmt.Sprint(proposal))
@@ -145,6 +149,19 @@ func (s *shapes) lookAtGovernance(t *testing.T, look func(name string, a answer,
 	p.proposes(t, "XA", statement.Action{Suspend: &statement.SuspendAuthority{Authority: "XB"}})
 	look("Authorities", p.get(t, "XA", "/v1/authorities"), 200)
 	look("Statements", p.get(t, "XA", "/v1/statements"), 200)
+	if err := nodetest.Await(t.Context(), "XB's node to know it", func() bool { return p.Node("XB").Status().Standing == client.StandingSuspended }); err != nil {
+		t.Fatal(err)
+	}
+	look("Authorities", p.get(t, "XB", "/v1/authorities"), 200)
+	// XB would have to vouch for its own leaving, and its word does not count: this handover goes on.
+	p.proposes(t, "XA", statement.Action{ChangeRole: &statement.ChangeRole{Authority: "XB", Role: statement.RoleObserver}})
+	if err := nodetest.Await(t.Context(), "a handover with a seal", func() bool {
+		h := p.Node("XA").Status().Handover
+		return h != nil && h.Seal != nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	look("Status", p.get(t, "XA", "/v1/status"), 200)
 
 	for name, v := range map[string]any{
 		"Transfer": client.Transfer{To: "XB"}, "Transferred": client.Transferred{Leader: "XB", Term: 3, At: time.Unix(1, 0).UTC()},

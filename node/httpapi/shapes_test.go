@@ -167,7 +167,8 @@ func (s *shapes) lookAtTrouble(t *testing.T, look func(name string, a answer, st
 	}
 	author := four.Author(t, "XA", "XB")
 	for _, body := range []statement.Body{
-		&statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: 1_900_000_000, Reason: "agreement"}},
+		// It ends soon, which the status tells.
+		&statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: statement.TimeOf(time.Now().Add(240 * time.Hour)), Reason: "agreement"}},
 		&statement.Suspend{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: 1_900_000_000, Reason: "forgeries"},
 	} {
 		if _, err := author.Say(t.Context(), body, nil, client.Final); err != nil {
