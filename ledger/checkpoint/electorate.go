@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,3 +96,13 @@ func (e Electorate) verify(in func(Validators) (statement.Region, error)) (Valid
 	}
 	return Validator{}, unknown
 }
+
+// CosignerKeyID and LogKeyID are the four bytes by which a note names the key of
+// a line (C2SP signed-note). Two keys of one name and one id cannot be told
+// apart, and a line by one is then held against the other.
+func CosignerKeyID(origin string, id statement.Region, cosign ed25519.PublicKey) uint32 {
+	return keyID(CosignerName(origin, id), typeCosign, cosign)
+}
+
+// LogKeyID is CosignerKeyID for a node key as the log's own.
+func LogKeyID(origin string, node ed25519.PublicKey) uint32 { return keyID(origin, typeLog, node) }

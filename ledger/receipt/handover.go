@@ -129,12 +129,12 @@ func (t Trust) handover(s Step) (Trust, error) {
 	case size < t.Least:
 		return fail("its checkpoint has size %d, and that before it %d; want the oldest first", size, t.Least)
 	}
-	if _, err := note.Certify(t.Validators); err != nil {
-		return fail("by those who hand over: %w", err)
-	}
 	vs := SealedValidators(seal)
-	if _, err := note.Certify(vs); err != nil {
-		return fail("by those who take over: %w", err)
+	// Over both sets at once, as nodes do: a line of a key that one of the two has
+	// is not held against another key of the other that happens to have its id.
+	e := checkpoint.Electorate{Origin: note.Checkpoint.Origin, Sets: []checkpoint.Validators{t.Validators, vs}}
+	if _, err := note.CertifyBy(e); err != nil {
+		return fail("by those who hand over and those who take over: %w", err)
 	}
 	t.Validators, t.Least, t.next = vs, note.Checkpoint.Size, s.Index+1
 	return t, nil

@@ -30,7 +30,7 @@ func (a *act) effects(n Network, vs *validatorSet, p *statement.Action) (effect,
 	var err error
 	switch {
 	case p.Admit != nil:
-		v, err = a.admit(&e, p.Admit)
+		v, err = a.admit(&e, n, p.Admit)
 	case p.ChangeRole != nil:
 		v, err = a.changeRole(&e, p.ChangeRole)
 	case p.Suspend != nil:
@@ -77,7 +77,7 @@ func handingOver(vs *validatorSet, changes bool) Verdict {
 
 // admit takes in the authority of a descriptor: a stranger, or one that was
 // expelled and comes with new keys.
-func (a *act) admit(e *effect, b *statement.Admit) (Verdict, error) {
+func (a *act) admit(e *effect, n Network, b *statement.Admit) (Verdict, error) {
 	d, err := genesis.ParseDescriptor(b.Descriptor)
 	if err != nil {
 		return refuse(DescriptorRefused, "ask the authority for the file that `concordat init` made, unchanged", "%v", err), nil
@@ -104,6 +104,9 @@ func (a *act) admit(e *effect, b *statement.Admit) (Verdict, error) {
 		used, v, err := firstUse(a.r, key.Public(), from.ID, uses[i])
 		if err != nil || !v.Accepted() {
 			return v, err
+		}
+		if v := tellsApart(n.Origin(), e.vouch.Members, au, uses[i], key.Public()); !v.Accepted() {
+			return v, nil
 		}
 		au.replaceKey(uses[i], key.Public(), a.index)
 		e.records = append(e.records, put(used))
@@ -220,6 +223,7 @@ func (a *act) rotateKeyOf(e *effect, n Network, b *statement.RotateKey) (Verdict
 	if err != nil || !v.Accepted() {
 		return v, err
 	}
+	au.OwnRotations = 0
 	return a.rotate(e, n, au, against, &b.NewKey)
 }
 
@@ -233,6 +237,9 @@ func (a *act) rotate(e *effect, n Network, au *Authority, against *EvidenceRecor
 	used, v, err := firstUse(a.r, k.Public, au.ID, use)
 	if err != nil || !v.Accepted() {
 		return v, err
+	}
+	if v := tellsApart(n.Origin(), e.vouch.Members, au, use, k.Public); !v.Accepted() {
+		return v, nil
 	}
 	au.replaceKey(use, slices.Clone(k.Public), a.index)
 	e.records = append(e.records, put(used))

@@ -172,7 +172,7 @@ func (a *act) decide(n Network, vs *validatorSet, p *Proposal, made *proposalCou
 			return nil, Verdict{}, err
 		}
 		if !v.Accepted() {
-			p.Why = v.Message
+			p.Why = v.Name // a sentence may be put better in the next release, and the state stays the same
 			a.closeAs(p, made, ProposalFailed)
 			break
 		}
@@ -191,16 +191,21 @@ func (a *act) decide(n Network, vs *validatorSet, p *Proposal, made *proposalCou
 }
 
 // needed is how many yes votes carry an action: the policy's share of all
-// validators, whom it is about and those who are suspended included, and never
-// more than may vote. But for what takes the voice of a validator that has one it
-// is never fewer than that share, or than all others: so two of four do not
-// become the half of two by having the others suspended first.
+// validators, whom it is about and those who are suspended included; of fewer only
+// where all but the one whom it is about are. However few are left with a voice,
+// they decide nothing that the share of all would not: else a bare majority could
+// suspend the rest, one after the other, and have the whole network. But what
+// gives a voice back, or is about somebody without one, all who may vote can carry.
 func needed(p Policy, do *statement.Action, vs *validatorSet, electors int) int {
 	share := threshold(p, do).Votes(len(vs.Members))
-	if m := find(vs.Members, concerned(do)); m != nil && m.SuspendedBy == nil && do.Restore == nil {
+	m := find(vs.Members, concerned(do))
+	switch {
+	case do.Restore != nil, m != nil && m.SuspendedBy != nil:
+		return min(share, electors)
+	case m != nil:
 		return min(share, len(vs.Members)-1)
 	}
-	return min(share, electors)
+	return share
 }
 
 // tooFew refuses a proposal that could not be carried by all who may vote.

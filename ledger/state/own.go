@@ -7,10 +7,23 @@ import (
 // What an authority changes of itself: its keys, with the one of governance,
 // and where its node is.
 
+// MaxOwnRotations is how often an authority replaces its node and co-signing keys
+// by its own word, until a vote replaces one for it. Each is a change of
+// validators that everybody's receipts carry for good, and that others' changes
+// wait for: nobody may make them as often as he likes.
+const MaxOwnRotations = 16
+
 // rotateOwnKey replaces one of the issuer's keys. What the old one signed stays
 // what it is; after this statement it signs nothing.
 func (a *act) rotateOwnKey(b *statement.RotateOwnKey) ([]Write, Verdict, error) {
 	return a.changeSelf(func(e *effect, n Network, au *Authority, against *EvidenceRecord) (Verdict, error) {
+		if b.Use == statement.UseNode || b.Use == statement.UseCosign {
+			if au.OwnRotations >= MaxOwnRotations {
+				return refuse(TooManyRotations, "ask a member to propose it: a vote that carries a new key of yours also lets you replace the next ones yourself",
+					"%s has replaced its node and co-signing keys %d times by its own word, at most %d", au.ID, au.OwnRotations, MaxOwnRotations), nil
+			}
+			au.OwnRotations++
+		}
 		return a.rotate(e, n, au, against, &b.NewKey)
 	})
 }

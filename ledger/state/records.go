@@ -83,7 +83,10 @@ type Authority struct {
 	Standing   Standing         `cbor:"9,keyasint,omitempty"`
 	StandingBy *uint64          `cbor:"10,keyasint,omitempty"` // index of the vote that made it so; nil while a member
 	ChangedAt  *uint64          `cbor:"11,keyasint,omitempty"` // index of what changed it last; nil: nothing has
-	Forgotten  uint64           `cbor:"12,keyasint,omitempty"` // replaced keys that are not in Keys any more; nobody may use them again
+	// OwnRotations counts the node and co-signing keys that it replaced by its own word
+	// since the last that a vote replaced (MaxOwnRotations).
+	OwnRotations uint64 `cbor:"13,keyasint,omitempty"`
+	Forgotten    uint64 `cbor:"12,keyasint,omitempty"` // replaced keys that are not in Keys any more; nobody may use them again
 }
 
 // Present reports whether the authority is a member, be it a suspended one.

@@ -53,6 +53,10 @@ func (a *act) recover(b *statement.Recover) ([]Write, Verdict, error) {
 		return nil, refuse(RecoveryMisplaced, again,
 			"the plan is for a ledger of %d statements, and would stand at index %d", b.Plan.Size, a.index), nil
 	}
+	if first := proposerOf(vs, b.Plan.Validators); first != "" && a.by != first {
+		return nil, refuse(RecoveryMismatch, "have it made by the node that is to make it",
+			"the recovery is said by %s, and for this plan it is for %s to say", a.by, first), nil
+	}
 	if v, err := signedByMajority(n, vs, b); err != nil || !v.Accepted() {
 		return nil, v, err
 	}
@@ -63,6 +67,18 @@ func (a *act) recover(b *statement.Recover) ([]Write, Verdict, error) {
 	n.Lineage = b.Plan.Lineage
 	writes = append(writes, put(&n), put(&RecoveryRecord{Index: a.index, Lineage: n.Lineage}))
 	return append(writes, a.certifyFrom(vs, n.Lineage)...), Verdict{}, nil
+}
+
+// proposerOf is who says the recovery of a plan: the first of those who go on that
+// is a validator with a voice. There is one, so that there are not two recoveries
+// of one plan.
+func proposerOf(vs *validatorSet, goOn []statement.Region) statement.Region {
+	for _, id := range goOn {
+		if m := find(vs.Members, id); m != nil && m.SuspendedBy == nil {
+			return id
+		}
+	}
+	return ""
 }
 
 // signedByMajority counts the signatures of validators that are not suspended,

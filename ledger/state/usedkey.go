@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 )
 
@@ -52,6 +53,37 @@ func firstUse(r Reader, public ed25519.PublicKey, by statement.Region, use Use) 
 			"the %s key %x for %s is or was the %s key of %s", use, statement.KeyIDOf(public), by, used.Use, used.Authority), nil
 	}
 	return &UsedKey{Sum: sha256.Sum256(public), Authority: by, Use: use}, Verdict{}, nil
+}
+
+// tellsApart refuses a node or co-signing key that notes could not tell from
+// another of the same name: C2SP names a key with four bytes, and whoever makes
+// keys until two have the same could spoil everybody's notes with them.
+func tellsApart(origin string, vouch []member, au *Authority, use Use, public ed25519.PublicKey) Verdict {
+	var id func(ed25519.PublicKey) uint32
+	var others []ed25519.PublicKey
+	switch use {
+	case Cosign:
+		id = func(k ed25519.PublicKey) uint32 { return checkpoint.CosignerKeyID(origin, au.ID, k) }
+	case Node:
+		id = func(k ed25519.PublicKey) uint32 { return checkpoint.LogKeyID(origin, k) }
+		for _, m := range vouch {
+			others = append(others, m.Node)
+		}
+	default:
+		return Verdict{}
+	}
+	for _, k := range au.Keys {
+		if k.Use == use {
+			others = append(others, k.Public)
+		}
+	}
+	for _, k := range others {
+		if id(k) == id(public) {
+			return refuse(KeyUsed, "make another key",
+				"in notes the new %s key of %s has the id %08x of another key", use, au.ID, id(public))
+		}
+	}
+	return Verdict{}
 }
 
 // replaceKey makes public the authority's key for a use for statements after

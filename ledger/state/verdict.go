@@ -86,6 +86,7 @@ const (
 	LevelNotNext        = "level-not-next"
 	TooManyProposals    = "too-many-proposals"
 	TooFewElectors      = "too-few-electors"
+	TooManyRotations    = "too-many-rotations"
 	UnknownProposal     = "unknown-proposal"
 	ProposalMismatch    = "proposal-mismatch"
 	ProposalClosed      = "proposal-closed"
@@ -147,6 +148,7 @@ var Refusals = map[string]Refusal{
 	LastValidator:       {Conflict, "No validator would be left that is not suspended."},
 	CaughtKeys:          {Conflict, "The authority still has a key that the evidence against it is about."},
 	LevelNotNext:        {Conflict, "The protocol level is raised by one at a time."},
+	TooManyRotations:    {Forbidden, "The authority has replaced its node and co-signing keys by its own word as often as one may without a vote."},
 	TooFewElectors:      {Conflict, "Too few validators may vote for the proposal ever to be carried: the others are suspended."},
 	TooManyProposals:    {Conflict, "The authority has as many open proposals as one may."},
 	UnknownProposal:     {Conflict, "There is no proposal at this index."},
