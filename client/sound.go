@@ -46,7 +46,8 @@ func (a *CheckAnswer) sound() error {
 }
 
 func (a *AsOf) sound() error {
-	return first(hashOrNone("root", a.Root, sha256Bytes), ageOrNone("age", a.Age), regionsIn("cosigners", a.Cosigners))
+	return first(hashOrNone("root", a.Root, sha256Bytes), ageOrNone("age", a.Age), regionsIn("cosigners", a.Cosigners),
+		oneOf("standing of the node's authority", a.Standing, "", StandingSuspended, StandingExpelled, StandingApplicant))
 }
 
 func (a *Submitted) sound() error {
@@ -218,7 +219,7 @@ func name(what, s string) error {
 func roleOrNone(s string) error { return oneOf("role", s, "", "validator", "observer") }
 
 // standing checks how an authority stands with the others; none is a good one.
-func standing(s string) error { return oneOf("standing", s, "", "suspended", "expelled") }
+func standing(s string) error { return oneOf("standing", s, "", StandingSuspended, StandingExpelled) }
 
 func hashOf(what, s string, size int) error {
 	if b, err := hex.DecodeString(s); err != nil || len(b) != size || strings.ToLower(s) != s {

@@ -58,7 +58,7 @@ func TestAnswersAreSound(t *testing.T) {
 			{`"region":"XB"`, `"region":"XB\u001b[2K"`}, {`"region":"XA"`, `"region":"xa"`},
 			{`"name":"in-time"`, `"name":"in time\n"`}, {`"effect":"for"`, `"effect":"+"`}, {`"code":0`, `"code":1`}, {`"code":0`, `"code":-1`},
 			{`"root":"` + hash64, `"root":"` + hash64[2:]}, {`"root":"` + hash64, `"root":"` + strings.ToUpper(hash64)},
-			{`"thumbprint":"01`, `"thumbprint":"zz`}, {`"1.5s"`, `"\u009b2K"`}, {`["XA"]`, `["X\nA"]`},
+			{`"thumbprint":"01`, `"thumbprint":"zz`}, {`"1.5s"`, `"\u009b2K"`}, {`["XA"]`, `["X\nA"]`}, {`["XA"]`, `["XA"],"standing":"member"`},
 		}},
 		{"status", status, glance, [][2]string{
 			{`"network":"` + hash64, `"network":"`}, {`"region":"XA"`, `"region":"X A"`}, {`"leader":"XB"`, `"leader":"\u202eBX"`},

@@ -175,6 +175,9 @@ func (j *judge) registration(r *registration, said *said) error {
 	if named, differs := otherRegion(v, k.Region); differs {
 		f.add(IssuerDiffers, at(k.RegisteredAt), "The code names %s as its issuer, but its key is %s's; the key decides.", named, k.Region)
 	}
+	if err := j.issuerStanding(f, k.Region); err != nil {
+		return err
+	}
 	kind := statement.CodeKind(v.Kind())
 	same, err := j.registrations(k)
 	if err != nil {

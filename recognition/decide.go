@@ -46,6 +46,9 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 	if err := j.itineraries(&all, itineraries); err != nil {
 		return Decision{}, err
 	}
+	if err := j.regionStanding(&all); err != nil {
+		return Decision{}, err
+	}
 	// The region's acceptance rules are the next stage of the order: they will
 	// read the verified codes and add their reasons here.
 

@@ -11,9 +11,10 @@
 //
 // # The order of judgement
 //
-//	decode → issuer known → key valid for this kind of code at its time of
-//	issue → signature → in time → not revoked → recognised by the verifying
-//	region at the time asked about → itinerary against risk areas
+//	decode → issuer known, and not expelled → key valid for this kind of code
+//	at its time of issue → signature → in time → not revoked → recognised by the
+//	verifying region at the time asked about → itinerary against risk areas →
+//	verifying region not expelled
 //
 // A code's claims can only be believed after its signature, so the stages
 // from the key's validity on are judged for a code that verifies and are
@@ -62,6 +63,19 @@
 //	    said of it is found. One that cannot be read leaves the answer open only if
 //	    no key with the code's key id can be read, and only if it is of the region
 //	    that checks, or of one that it recognises at the time asked about.
+//	W7  A registration by an authority that was expelled recognises no code,
+//	    whoever checks, its own region included: it can no more say that one is
+//	    revoked, or the key lost. Another authority's registration of that key is
+//	    judged by itself (W1). What the expelled authority said stands, and counts
+//	    as W2 to W4 have it: its revocations, compromises and risk areas refuse as
+//	    before. Only that its territory is nobody's from then on (W4), since it can
+//	    declare nothing there any more. Standing is as the state has it, at whatever
+//	    time is asked about. A vote that admits the authority anew makes its issuers'
+//	    keys count again as they were: compromise those that were lost.
+//	W8  For a region that was expelled nothing is recognised: at best it is
+//	    undetermined, because what it recognises since is not in the ledger. What
+//	    speaks against a code speaks as before. A suspended authority's codes, and
+//	    the checks for its region, are judged by what it said before, with a note.
 //
 // # Time
 //

@@ -75,7 +75,7 @@ func TestMoreAgainstNeverHelps(t *testing.T) {
 		before := n.decide(codes, q)
 
 		by := region.Draw(r, "against by")
-		switch rapid.IntRange(0, 5).Draw(r, "against") {
+		switch rapid.IntRange(0, 7).Draw(r, "against") {
 		case 0:
 			revoke(by)
 		case 1:
@@ -88,6 +88,10 @@ func TestMoreAgainstNeverHelps(t *testing.T) {
 			codes = append(codes, sample{text: "no code"}.code())
 		case 5:
 			q.Knowledge = recognition.Knowledge{Age: 2 * time.Minute, MaxAge: time.Minute}
+		case 6:
+			n.vote(statement.Action{Expel: &statement.Expel{Authority: by}})
+		case 7:
+			n.vote(statement.Action{Suspend: &statement.SuspendAuthority{Authority: by}})
 		}
 		after := n.decide(codes, q)
 
@@ -96,6 +100,60 @@ func TestMoreAgainstNeverHelps(t *testing.T) {
 		}
 		if before.Decision == recognition.Refused && after.Decision != recognition.Refused && q.Knowledge.Age == 0 {
 			r.Errorf("refused became %s\n%+v\n%+v", after.Decision, before.Reasons, after.Reasons)
+		}
+	})
+}
+
+// TestStandingMovesOneWay: in any network, to expel an authority makes no answer
+// less strict, and leaves no code of its keys and no check for its region
+// recognised; to suspend it changes no answer. Whatever it said before.
+func TestStandingMovesOneWay(t *testing.T) {
+	samples := []sample{realCode(t, "AT/2DCode/raw/1.json"), realCode(t, "BG/2DCode/raw/1.json")}
+	regions := []statement.Region{"AT", "BG", "CN-31", "XC"}
+	areas := []statement.Area{"CN-31", "CN-31-0115", "FR", "AT-9"}
+	strictness := map[recognition.Outcome]int{recognition.Recognized: 0, recognition.Undetermined: 1, recognition.Refused: 2}
+	at := time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(r *rapid.T) {
+		n := foundWith(t, []statement.Region{"DE", "SE"}, regions)
+		region, area := rapid.SampledFrom(regions), rapid.SampledFrom(areas)
+		someSample := func() sample { return rapid.SampledFrom(samples).Draw(r, "code") }
+		for range rapid.IntRange(0, 16).Draw(r, "facts") {
+			by := region.Draw(r, "by")
+			switch rapid.IntRange(0, 7).Draw(r, "fact") {
+			case 0, 1, 2:
+				n.say(by, someSample().register(), nil)
+			case 3, 4:
+				n.say(by, &statement.Grant{Terms: statement.Terms{Region: region.Draw(r, "of")}}, nil)
+			case 5:
+				attachment := someSample().hash(t, statement.HashUCI)
+				n.must(by, &statement.Revoke{Batch: statement.NewBatch(statement.HashUCI, attachment, statement.MaxTime, "lost")}, attachment)
+			case 6:
+				n.say(by, &statement.CompromiseKey{Key: someSample().register().Thumbprint(), Since: 1}, nil)
+			case 7:
+				n.say(by, &statement.DeclareRisk{RiskLevel: statement.RiskLevel{
+					Area: area.Draw(r, "area"), Scheme: "default", Level: "some", From: 1, Lookback: 14, Refuse: rapid.Bool().Draw(r, "refuse"),
+				}}, nil)
+			}
+		}
+		q := recognition.Query{Region: region.Draw(r, "checking"), At: at}
+		if rapid.Bool().Draw(r, "itinerary") {
+			q.Itinerary = []recognition.Stay{{Area: area.Draw(r, "stay in"), From: at.AddDate(0, 0, -3), To: at.AddDate(0, 0, -2)}}
+		}
+		codes := []recognition.Code{someSample().code()}
+		whom := region.Draw(r, "whom")
+		before := n.decide(codes, q)
+
+		n.vote(statement.Action{Suspend: &statement.SuspendAuthority{Authority: whom}})
+		if during := n.decide(codes, q); during.Decision != before.Decision {
+			r.Errorf("%s is suspended, and %s became %s\n%+v\n%+v", whom, before.Decision, during.Decision, before.Reasons, during.Reasons)
+		}
+		n.vote(statement.Action{Expel: &statement.Expel{Authority: whom}})
+		after := n.decide(codes, q)
+		if strictness[after.Decision] < strictness[before.Decision] {
+			r.Errorf("%s is expelled, and %s became %s\n%+v\n%+v", whom, before.Decision, after.Decision, before.Reasons, after.Reasons)
+		}
+		if after.Decision == recognition.Recognized && (q.Region == whom || after.Codes[0].Region == whom) {
+			r.Errorf("%s is expelled, and a code of %s is recognised for %s\n%+v", whom, after.Codes[0].Region, q.Region, after.Reasons)
 		}
 	})
 }

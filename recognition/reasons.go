@@ -13,6 +13,8 @@ const (
 	KeyRegistered          = "key-registered"
 	AlsoRegistered         = "also-registered"
 	IssuerDiffers          = "issuer-differs"
+	IssuerExpelled         = "issuer-expelled"
+	IssuerSuspended        = "issuer-suspended"
 	KeyNotForKind          = "key-not-for-kind"
 	KeyNotYetValid         = "key-not-yet-valid"
 	KeyExpired             = "key-expired"
@@ -46,6 +48,8 @@ const (
 	RiskArea               = "risk-area"
 	RiskAreaNoted          = "risk-area-noted"
 	ItineraryClear         = "itinerary-clear"
+	RegionExpelled         = "region-expelled"
+	RegionSuspended        = "region-suspended"
 	KnowledgeStale         = "knowledge-stale"
 	FinalityUnknown        = "finality-unknown"
 	NotFinalYet            = "not-final-yet"
@@ -73,6 +77,8 @@ var Reasons = []Meaning{
 	{KeyRegistered, For, false, "the key that verifies the code is registered by the authority of the region named"},
 	{AlsoRegistered, Note, false, "another registration of a key that verifies the code was judged too, and was no better"},
 	{IssuerDiffers, Note, false, "the code names another region as its issuer than the one whose key verifies it; the key decides"},
+	{IssuerExpelled, Against, false, "the authority whose key verifies the code was expelled by a vote of the others: it can revoke no code and give up no key any more, so its codes are refused, in its own region too, until a vote admits it anew"},
+	{IssuerSuspended, Note, false, "the authority whose key verifies the code is suspended by a vote of the others: what it said stands, and for the time being it can revoke no code and give up no key"},
 
 	{KeyNotForKind, Against, false, "the key is not registered for codes of this kind"},
 	{KeyNotYetValid, Against, false, "the code was issued before the time from which its authority lets the key issue codes"},
@@ -114,6 +120,9 @@ var Reasons = []Meaning{
 	{RiskArea, Against, false, "a stay within the look-back was in an area that was declared at risk, and that refuses"},
 	{RiskAreaNoted, Note, false, "a stay within the look-back was in an area that was declared, and that does not refuse"},
 	{ItineraryClear, For, false, "no stay is in an area that refuses"},
+
+	{RegionExpelled, Unknown, false, "the checking region was expelled by a vote of the others: the network does not know what it recognises since then"},
+	{RegionSuspended, Note, false, "the checking region is suspended by a vote of the others: the answer is by what it said before, which it cannot change for the time being"},
 
 	{KnowledgeStale, Unknown, false, "the state is older than allowed: what was learnt since might change the answer"},
 	{FinalityUnknown, Unknown, false, "what speaks for the code, or may lift what speaks against it, is ordered, and the node cannot say yet whether it is final"},

@@ -104,6 +104,15 @@ it once it is final.
 
 Codes shown together are judged together: one that is refused refuses all.
 
+A vote on an authority takes from it what it would say next, never what it has
+said. The codes of one that was *expelled* are refused everywhere
+(` + "`issuer-expelled`" + `), and a check for its region is at best undetermined
+(` + "`region-expelled`" + `); its revocations, compromised keys and risk areas refuse as
+before. The codes of one that is *suspended*, and the checks for its region, are
+judged as before, with a note. Both hold in a node's answer and in a bundle's, from
+the vote on that the answer knows of. A node whose own authority is expelled hears
+nothing newer, and marks every answer with ` + "`asOf.standing`" + `: rely on another's.
+
 | name | effect | meaning |
 |---|---|---|
 `)

@@ -30,11 +30,7 @@ func TestScenarios(t *testing.T) {
 			}
 			switch d.Cmd {
 			case "network":
-				var regions []statement.Region
-				for _, a := range d.CmdArgs {
-					regions = append(regions, statement.Region(a.Key))
-				}
-				s.network = found(t, regions...)
+				s.found(d)
 				return ""
 			case "code":
 				return s.code(d)
@@ -46,6 +42,14 @@ func TestScenarios(t *testing.T) {
 					s.final = s.network.clone()
 				}
 				return s.say(d.Input)
+			case "vote":
+				s.final, s.lifting = nil, false
+				return s.vote(d)
+			case "vote-not-final":
+				if s.final == nil {
+					s.final = s.network.clone()
+				}
+				return s.vote(d)
 			case "check":
 				return s.check(d)
 			}
@@ -68,6 +72,21 @@ type scenario struct {
 	lifting bool     // something that is not final may lift what speaks against a code
 	codes   map[string]sample
 	reached map[string]bool
+}
+
+// found founds a network: `network VALIDATOR … [observers=(…)]`.
+func (s *scenario) found(d *datadriven.TestData) {
+	var validators, observers []statement.Region
+	for _, a := range d.CmdArgs {
+		if a.Key != "observers" {
+			validators = append(validators, statement.Region(a.Key))
+			continue
+		}
+		for _, r := range a.Vals {
+			observers = append(observers, statement.Region(r))
+		}
+	}
+	s.network = foundWith(s.t, validators, observers)
 }
 
 // code introduces a code: `code NAME file=PATH`, `code NAME text=TEXT`, or `code NAME forged [issued=T] [not-before=T] [expires=T]`.
@@ -135,6 +154,32 @@ func (s *scenario) say(input string) string {
 			index += uint64(times) - 1
 		}
 		fmt.Fprintf(&out, "%d: %s\n", index, st.Words())
+	}
+	return out.String()
+}
+
+// vote has the validators do something, by as many votes as it takes: `vote
+// suspends|restores|expels|admits AUTHORITY`.
+func (s *scenario) vote(d *datadriven.TestData) string {
+	verb, id := d.CmdArgs[0].Key, statement.Region(d.CmdArgs[1].Key)
+	var do statement.Action
+	switch verb {
+	case "suspends":
+		do.Suspend = &statement.SuspendAuthority{Authority: id}
+	case "restores":
+		do.Restore = &statement.RestoreAuthority{Authority: id}
+	case "expels":
+		do.Expel = &statement.Expel{Authority: id}
+	case "admits":
+		do.Admit = newcomer(s.t, id)
+	default:
+		s.t.Fatalf("%s: unknown verb %q", d.Pos, verb)
+	}
+	said, last := s.network.vote(do)
+	var out strings.Builder
+	for i, st := range said {
+		s.lifting = s.lifting || s.final != nil && recognition.MayLift(st.Kind())
+		fmt.Fprintf(&out, "%d: %s\n", last+1-uint64(len(said))+uint64(i), st.Words())
 	}
 	return out.String()
 }

@@ -14,7 +14,8 @@ import (
 // State is what a decision reads, pinned to one size. state.View is one. Lists
 // come in a fixed order; an error means that no answer may be given.
 type State interface {
-	// Authority gives the authority of a region; false if the region has none.
+	// Authority gives the authority of a region, be it suspended or expelled; false
+	// if the region never had one.
 	Authority(statement.Region) (state.Authority, bool, error)
 	// IssuerKeysByKID gives every registration with a key id, by whomever.
 	IssuerKeysByKID(kid []byte) ([]state.IssuerKey, error)
@@ -45,7 +46,7 @@ type judge struct {
 	sameKey      map[string][]state.IssuerKey // by public key
 	reasons      map[uint64]string            // of revocations, by statement
 	recognitions map[statement.Region]recognition
-	authorities  map[statement.Region]bool
+	authorities  map[statement.Region]authority
 	risks        map[statement.Area][]state.RiskArea
 }
 
@@ -82,22 +83,6 @@ func (r *recognition) inForce(kind statement.CodeKind, at time.Time) bool {
 func (r *recognition) suspends(kind statement.CodeKind, at time.Time) bool {
 	return r.Status == state.Suspended && r.Suspension != nil &&
 		covers(r.Suspension.Kinds, kind) && within(at, r.Suspension.From, r.Suspension.Until)
-}
-
-// isMember reports whether a region has an authority.
-func (j *judge) isMember(r statement.Region) (bool, error) {
-	if is, ok := j.authorities[r]; ok {
-		return is, nil
-	}
-	_, is, err := j.state.Authority(r)
-	if err != nil {
-		return false, fmt.Errorf("reading authority %s: %w", r, err)
-	}
-	if j.authorities == nil {
-		j.authorities = make(map[statement.Region]bool)
-	}
-	j.authorities[r] = is
-	return is, nil
 }
 
 // within reports whether t is in a window with both ends (T1); an end that is not given is open.

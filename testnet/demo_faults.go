@@ -120,9 +120,12 @@ func (s *story) stream(ctx context.Context, n *Node, acked func(spoken)) error {
 		}
 		for ctx.Err() == nil {
 			got, err := author.Client.Submit(ctx, v.Raw(), attachment, client.Ordered)
-			if err == nil {
+			if err == nil && got.Index != nil {
 				acked(spoken{got.Hash, *got.Index})
 				break
+			}
+			if err == nil {
+				continue // in force here already, and not ordered yet
 			}
 			var f *client.Failure
 			if !errors.As(err, &f) || f.Exit() != client.ExitUnreachable {

@@ -22,6 +22,9 @@ func (s *story) speak(ctx context.Context, region string, body statement.Body, a
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", region, err)
 	}
+	if got.Index == nil {
+		return 0, notAsTold("what %s says is %s, and not final: %s", region, got.State, got.Note)
+	}
 	said := v.Statement()
 	s.say("   %s says: %s\n      statement %d, %s after %s", region, said.Words(), *got.Index, got.State, since(start))
 	s.last = *got.Index

@@ -70,7 +70,7 @@ func (j *journey) up(args []string) (string, error) {
 	if j.net, err = Up(j.ctx, o); err != nil {
 		return "", err
 	}
-	j.paused = map[*Node]bool{}
+	j.paused, j.apart = map[*Node]bool{}, map[*Node]bool{}
 	j.seen = monitorChanges(j.t, j.net)
 	return "", nil
 }
@@ -333,14 +333,20 @@ func (j *journey) cut(args []string) (string, error) {
 	if j.links == nil {
 		return "", errors.New("the network is not up with links")
 	}
-	return each(func(n *Node) error { return j.links.Cut(n.Region) })(j, args)
+	return each(func(n *Node) error {
+		j.apart[n] = true
+		return j.links.Cut(n.Region)
+	})(j, args)
 }
 
 func (j *journey) heal(args []string) (string, error) {
 	if j.links == nil {
 		return "", errors.New("the network is not up with links")
 	}
-	return each(func(n *Node) error { return j.links.Heal(n.Region) })(j, args)
+	return each(func(n *Node) error {
+		delete(j.apart, n)
+		return j.links.Heal(n.Region)
+	})(j, args)
 }
 
 // variants are binaries that are built once, when one is first wanted.

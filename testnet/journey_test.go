@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,27 +26,35 @@ const journeyWithin = 3 * time.Minute
 
 // atOnce is how many scenarios are played at the same time: most of what their
 // nodes do is to wait for one another.
-const atOnce = 2
+const atOnce = 3
 
 // TestJourneys plays the scenarios of testdata/journeys, each on a network of
-// its own, of real processes. testdata/journeys/README.md says how to read and
+// its own, of real processes. testdata/journeys.md says how to read and
 // to write them; go test -run TestJourneys -rewrite writes what was said.
 func TestJourneys(t *testing.T) {
-	turn := make(chan struct{}, atOnce)
 	datadriven.Walk(t, "testdata/journeys", func(t *testing.T, path string) {
-		if filepath.Ext(path) != ".txt" {
-			return
-		}
-		t.Parallel()
-		turn <- struct{}{}
-		defer func() { <-turn }()
+		takeTurn(t)
 		play(t, path)
 	})
 }
 
+// turns are taken by what is played at the same time.
+var turns = make(chan struct{}, atOnce)
+
+// takeTurn runs a test beside others, once it is its turn.
+func takeTurn(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	turns <- struct{}{}
+	t.Cleanup(func() { <-turns })
+}
+
 // TestTwoLevels plays an upgrade: an old binary and a new one in one network,
 // until the vote raises the protocol level.
-func TestTwoLevels(t *testing.T) { play(t, "testdata/levels/two-levels.txt") }
+func TestTwoLevels(t *testing.T) {
+	takeTurn(t)
+	play(t, "testdata/levels/two-levels.txt")
+}
 
 // play plays one scenario.
 func play(t *testing.T, path string) {
@@ -77,6 +85,7 @@ type journey struct {
 	seen   *notes
 	work   *choir
 	paused map[*Node]bool
+	apart  map[*Node]bool // cut off
 }
 
 // How much of what commands say is shown.
@@ -109,6 +118,7 @@ func (j *journey) block(d *datadriven.TestData) (string, error) {
 		}
 		j.t.Logf("%6.2fs %6.2fs line %d: %s", time.Since(j.began).Seconds(), time.Since(began).Seconds(), line, text)
 		if d.Cmd != quiet {
+			j.t.Logf("%s", out)
 			said.WriteString(j.normal(out))
 		}
 	}
@@ -119,7 +129,7 @@ func (j *journey) block(d *datadriven.TestData) (string, error) {
 }
 
 // errUnknownStep: a line of a scenario is none that there is.
-var errUnknownStep = errors.New("no such step; testdata/journeys/README.md lists them")
+var errUnknownStep = errors.New("no such step; testdata/journeys.md lists them")
 
 // step plays one line, and gives what it says.
 func (j *journey) step(text, how string) (string, error) {
@@ -192,19 +202,23 @@ func split(text string) (words []string, err error) {
 
 // operator runs a command as the operator of a region: with its directory and at
 // its node, where the command takes either. "outside" is nobody in particular.
-// `| grep TEXT` at the end leaves the lines with that text.
+// The leader is whoever leads now. `| grep PATTERN` at the end leaves the lines
+// that match.
 func (j *journey) operator(who string, words []string, how string) (string, error) {
 	args, err := j.expandAll(words)
 	if err != nil {
 		return "", err
 	}
-	only := ""
+	var only *regexp.Regexp
 	if n := len(args) - 3; n > 0 && args[n] == "|" && args[n+1] == "grep" {
-		args, only = args[:n], args[n+2]
+		if only, err = regexp.Compile(args[n+2]); err != nil {
+			return "", err
+		}
+		args = args[:n]
 	}
 	binary := command
 	if who != "outside" {
-		n, err := j.node(who)
+		n, err := j.operated(who)
 		if err != nil {
 			return "", err
 		}
@@ -239,12 +253,12 @@ func (j *journey) operator(who string, words []string, how string) (string, erro
 	default:
 		return "", fmt.Errorf("%w\n%s%s", err, errs.String(), out.String())
 	}
-	if only == "" {
+	if only == nil {
 		return said, nil
 	}
 	var lines []string
 	for line := range strings.Lines(said) {
-		if strings.Contains(line, only) {
+		if only.MatchString(line) {
 			lines = append(lines, line)
 		}
 	}
@@ -296,6 +310,14 @@ func (j *journey) node(region string) (*Node, error) {
 	return nil, fmt.Errorf("there is no node of %q", region)
 }
 
+// operated is the node of an operator.
+func (j *journey) operated(who string) (*Node, error) {
+	if who == "leader" && j.net != nil {
+		return j.net.Leader(j.ctx)
+	}
+	return j.node(who)
+}
+
 // nodes are those of a list of regions; "all" are those that run.
 func (j *journey) nodes(list string) (out []*Node, err error) {
 	if list == "all" {
@@ -311,10 +333,10 @@ func (j *journey) nodes(list string) (out []*Node, err error) {
 	return out, nil
 }
 
-// running are the nodes that run and are not paused.
+// running are the nodes that run and can be spoken with by all.
 func (j *journey) running() (out []*Node) {
 	for _, n := range j.net.Nodes {
-		if n.Running() && !j.paused[n] {
+		if n.Running() && !j.paused[n] && !j.apart[n] {
 			out = append(out, n)
 		}
 	}

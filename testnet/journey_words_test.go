@@ -126,6 +126,7 @@ var normals = []struct {
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(ns|µs|ms|s)\b`), "‹duration›"},
 	{regexp.MustCompile(`\b(statement|proposal|size|index|at|vote yes|vote no|show|after|before) \d+\b`), "$1 ‹n›"},
 	{regexp.MustCompile(`\b\d+ (statements|bytes)\b`), "‹n› $1"},
+	{regexp.MustCompile(`this ledger has \d+`), "this ledger has ‹n›"},
 	{regexp.MustCompile(`(?m)^( *)\d+  +`), "$1‹n›  "}, // in a table of proposals
 	{regexp.MustCompile(` +`), " "},
 }

@@ -195,7 +195,13 @@ func (d *Directory) Promote(role Role, public ed25519.PublicKey) error {
 	}
 	// The one step that counts: before it the old key is the present one, and kept
 	// as a former one as well; after it the new one is.
-	if err := os.Rename(nextPath(d.path, role), keyPath(d.path, role)); err != nil {
+	err = os.Rename(nextPath(d.path, role), keyPath(d.path, role))
+	if errors.Is(err, fs.ErrNotExist) { // another process, the node or its operator, was quicker
+		if present, presentErr := LoadKey(keyPath(d.path, role), d.passphrase); presentErr == nil && present.Public().Equal(public) {
+			err = nil
+		}
+	}
+	if err != nil {
 		return err
 	}
 	d.keys[role] = next
@@ -268,9 +274,9 @@ func (d *Directory) rotated(role Role) ([]ed25519.PublicKey, error) {
 	return out, nil
 }
 
-// ours reports whether a key is one that this directory has had for a role: the
-// descriptor's, or one that was made here since.
-func (d *Directory) ours(role Role, public ed25519.PublicKey) (bool, error) {
+// Ours reports whether a key is one that this directory has had for a role: the
+// descriptor's, or one that was made here since. It opens no private key.
+func (d *Directory) Ours(role Role, public ed25519.PublicKey) (bool, error) {
 	first, err := d.publicKey(role)
 	if err != nil || bytes.Equal(public, first[:]) {
 		return err == nil, err

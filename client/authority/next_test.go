@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"concordat/ledger/genesis"
@@ -176,6 +177,31 @@ func TestPromoteWantsThatKey(t *testing.T) {
 	} {
 		if err := try(); !errors.Is(err, ErrNoKey) {
 			t.Errorf("a role that is none: %v", err)
+		}
+	}
+}
+
+// TestPromotedByTwo: the node and its operator may move the same key at once, and
+// for both it is in its place.
+func TestPromotedByTwo(t *testing.T) {
+	for range 20 {
+		dir := plainDir(t)
+		next, err := open(t, dir, nil).NewNext(Node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		for range 2 {
+			d := open(t, dir, nil)
+			both.Go(func() {
+				if err := d.Promote(Node, next.Public()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+		if got := present(t, dir, Node); !got.Equal(next.Public()) {
+			t.Fatalf("the present key is %x", got)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (d *Directory) Key(role Role) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, err
 	}
-	ours, err := d.ours(role, key.Public())
+	ours, err := d.Ours(role, key.Public())
 	if err != nil {
 		return PrivateKey{}, err
 	}

@@ -50,9 +50,12 @@ governance key signs, waits until that is final, and moves it to DIR/keys; the o
 one goes to DIR/keys/former. Interrupted anywhere, it is run again, and goes on.
 
 A node takes the new key by itself when the ledger names it, if it finds it in its
-directory. Where the node, or the governance key, is on another machine: --prepare
-makes the new key and says which file to copy there first; --finish, on a machine
-that had no part in signing, moves the key into its place.
+directory, and moves it to its place itself once the validators have handed over.
+Where the node, or the governance key, is on another machine: --prepare makes the
+new key and says which file to copy there first; --finish, on a machine that had no
+part in signing, moves the key into its place. It says so, with exit code 0, where
+that is done already, by the node or an earlier run: ask it first if you do not
+know how far an interrupted run came.
 
 The governance key itself is replaced by the others' vote: --out writes the request
 that another member proposes (concordat propose rotate).`,
@@ -71,7 +74,7 @@ that another member proposes (concordat propose rotate).`,
 	r.revisionFlag(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&r.prepare, "prepare", false, "make the new key, say where it is, and sign nothing")
-	f.BoolVar(&r.finish, "finish", false, "only move the new key into its place, if the ledger names it")
+	f.BoolVar(&r.finish, "finish", false, "only move the new key into its place, if the ledger names it; that it is there already is no error")
 	cmd.MarkFlagsMutuallyExclusive("prepare", "finish")
 	return cmd
 }
@@ -94,7 +97,7 @@ func (r *rotation) run(cmd *cobra.Command, t *terminal) error {
 	next, err := dir.Next(r.of)
 	switch {
 	case errors.Is(err, authority.ErrNoNext) && r.finish:
-		return fmt.Errorf("%w; there is nothing to finish", err)
+		return r.finished(cmd, t, dir, err)
 	case errors.Is(err, authority.ErrNoNext):
 		return r.sign(cmd, t, dir)
 	case err != nil:
@@ -122,6 +125,29 @@ func (r *rotation) run(cmd *cobra.Command, t *terminal) error {
 		return err
 	}
 	return r.emit(cmd, t, dir, next.Public(), "", fmt.Sprintf("%s has the new %s key in its place", dir.ID(), r.of), r.moved(dir))
+}
+
+// finished answers --finish where no key waits: the node that runs from the
+// directory may have moved it (node/promote.go), or an earlier run.
+func (r *rotation) finished(cmd *cobra.Command, t *terminal, dir *authority.Directory, noNext error) error {
+	present, err := dir.Key(r.of)
+	if errors.Is(err, authority.ErrNoKey) {
+		return fmt.Errorf("%w; there is nothing to finish", noNext)
+	}
+	if err != nil {
+		return err
+	}
+	if first := foundingKey(dir.Descriptor().Authority, r.of); present.Public().Equal(first) {
+		return fmt.Errorf("%w; there is nothing to finish: %s is the key that init made", noNext, dir.KeyPath(r.of))
+	}
+	a, _, err := r.record(cmd.Context(), dir.ID())
+	if err != nil {
+		return err
+	}
+	if !named(a, r.of, present.Public()) {
+		return fmt.Errorf("%w; there is nothing to finish, and the ledger names another %s key than %s, in %s", noNext, r.of, fingerprint(present.Public()), dir.KeyPath(r.of))
+	}
+	return r.emit(cmd, t, dir, present.Public(), "", fmt.Sprintf("done already: %s has the new %s key in its place", dir.ID(), r.of), r.moved(dir))
 }
 
 // record is the authority as the ledger has it.

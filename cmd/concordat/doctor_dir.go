@@ -18,8 +18,8 @@ const (
 	leastShare = 0.05    // of the disk
 )
 
-// directory looks at an authority's directory without opening a key, which
-// would want a passphrase, or a store, which a node may have open.
+// directory looks at an authority's directory. It asks for no passphrase, and
+// leaves a store alone that a node has open.
 func (d *diagnosis) directory(g trust) {
 	add := func(name string, severity int, hint, format string, a ...any) {
 		d.add(finding{g.dir, name, fmt.Sprintf(format, a...), hint, severity})
@@ -33,7 +33,7 @@ func (d *diagnosis) directory(g trust) {
 	for _, role := range authority.Roles {
 		d.key(g.dir, role)
 	}
-	d.founding(g, dir)
+	d.membership(g, dir)
 	d.signer(filepath.Join(g.dir, "signer"), string(dir.ID()))
 	d.space(g.dir)
 }
@@ -57,28 +57,6 @@ func (d *diagnosis) key(dir string, role authority.Role) {
 		d.add(finding{dir, "key-permissions", fmt.Sprintf("%s has mode %04o, want 0600", path, info.Mode().Perm()), "chmod 600 " + path, severity})
 	case role == authority.Governance:
 		d.Remarks = append(d.Remarks, path+" lies beside the others: take it offline; it can rotate them, and no node needs it")
-	}
-}
-
-// founding looks at the founding document: is it there, and is this authority in it?
-func (d *diagnosis) founding(g trust, dir *authority.Directory) {
-	doc, err := g.document()
-	if err != nil {
-		f, _ := explain(err)
-		d.add(finding{g.dir, f.Name, f.Message, f.Hint, stops})
-		return
-	}
-	if doc == nil {
-		d.add(finding{g.dir, "no-genesis", "there is no " + filepath.Join(g.dir, "genesis.json"), "put the network's founding document there, or name it with --genesis", stops})
-		return
-	}
-	a, is := doc.Authority(dir.ID())
-	if !is {
-		d.add(finding{g.dir, "not-in-network", fmt.Sprintf("%s is not in the founding document of %q", dir.ID(), doc.Network), "is this the right --dir, and the right --genesis?", stops})
-		return
-	}
-	if mine := dir.Descriptor().Authority.Keys; a.Keys != mine {
-		d.add(finding{g.dir, "other-key", fmt.Sprintf("the keys of %s in descriptor.json are not those of the founding document", dir.ID()), "restore the keys that the network was founded with: others are not believed", stops})
 	}
 }
 

@@ -65,7 +65,7 @@ func (s *sheet) show(t *terminal) {
 		t.say("  its reason: %s", s.reason)
 	}
 	if s.effect != "" {
-		t.say("as the node sees it: %s", s.effect)
+		spread(t.say, "as the node sees it: %s", s.effect)
 	}
 	if len(s.electorate) > 0 {
 		t.say("votes: %s; %d yes carry it", strings.Join(s.electorate, " "), s.needed)
@@ -74,7 +74,7 @@ func (s *sheet) show(t *terminal) {
 		t.say("so far: yes %s, no %s", voters(s.yes), voters(s.no))
 	}
 	for _, c := range s.checks {
-		t.say("  %s  %s: %s", okNo(c.OK), c.Name, c.Message)
+		spread(t.say, "  %s  %s: %s", okNo(c.OK), c.Name, c.Message)
 		if !c.OK && c.Hint != "" {
 			t.say("      hint: %s", c.Hint)
 		}

@@ -499,6 +499,51 @@ func TestRotatesGovernance(t *testing.T) {
 	}
 }
 
+// TestFinishedAlready: where the node has moved the new key itself, or an earlier
+// run has, there is nothing left to do, and that is no failure.
+func TestFinishedAlready(t *testing.T) {
+	c := newCouncil(t)
+	finish := []string{"authority", "rotate", "node", "--dir", c.path("XA"), "--finish"}
+	if code, out, errs := typed(t, "", "authority", "rotate", "node", "--dir", c.path("XA"), "--yes"); code != client.ExitDone {
+		t.Fatalf("exit code %d: %s%s", code, out, errs)
+	}
+	if code, out, errs := typed(t, "", finish...); code != client.ExitDone || !strings.Contains(out, "done already: XA has the new node key in its place") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	c.set(func() { c.keys["node"] = "another" })
+	if code, _, errs := typed(t, "", finish...); code != client.ExitUsage || !strings.Contains(errs, "the ledger names another node key") {
+		t.Errorf("where the ledger names another: exit code %d: %s", code, errs)
+	}
+}
+
+// TestSeveralLines: what a node says in several lines is shown in several.
+func TestSeveralLines(t *testing.T) {
+	c := newCouncil(t)
+	c.proposes(t, statement.Action{Expel: &statement.Expel{Authority: "XC"}})
+	c.set(func() {
+		c.edit = func(p *client.Proposal) { p.Effect = "expel XC\nit has 2 issuer keys" }
+		c.checks = []client.ProposalCheck{{Name: "reachable", Message: "failed to dial:\n  * [/ip4/192.0.2.1/tcp/1] refused"}}
+	})
+	dial := "  NO  reachable: failed to dial:\n      | * [/ip4/192.0.2.1/tcp/1] refused\n"
+	if _, _, errs := typed(t, "", "vote", "yes", "4", "--dir", c.path("XB"), "--dry-run"); !strings.Contains(errs, "as the node sees it: expel XC\n      | it has 2 issuer keys\n") || !strings.Contains(errs, dial) {
+		t.Errorf("vote shows\n%s", errs)
+	}
+	if _, out, _ := typed(t, "", "proposals", "show", "4", "--check"); !strings.Contains(out, "effect     expel XC\n      | it has 2 issuer keys\n") || !strings.Contains(out, dial) {
+		t.Errorf("proposals show:\n%s", out)
+	}
+}
+
+// TestShowsHandover: status says while validators hand over.
+func TestShowsHandover(t *testing.T) {
+	for _, under := range []*client.Handover{nil, {ChangedBy: 17}} {
+		node := statusAt(t, "XA", func(s *client.Status) { s.Handover = under })
+		_, out, errs := typed(t, "", "status", "--node", node)
+		if shown := strings.Contains(out, "XA: validators are handing over since statement 17"); shown != (under != nil) {
+			t.Errorf("%+v is shown as\n%s%s", under, out, errs)
+		}
+	}
+}
+
 // TestSetsNode, with the statement key.
 func TestSetsNode(t *testing.T) {
 	c := newCouncil(t)

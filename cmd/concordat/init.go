@@ -44,7 +44,8 @@ writes the network's founding document. Nothing is ever overwritten.
 
 With --encrypt, or where CONCORDAT_PASSPHRASE or CONCORDAT_PASSPHRASE_FILE is
 set, the keys are encrypted (age, scrypt). Take keys/governance.key offline: it
-can rotate the others, and no command but its own needs it.`,
+can rotate the others, and only propose, vote, withdraw, recover and authority
+rotate need it; they take it from elsewhere with --key.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && len(addresses) == 0 {
 				return usage("%q is not understood; see concordat init --help", args[0])

@@ -191,7 +191,7 @@ func showProposal(cmd *cobra.Command, t *terminal, k *talk, number string, check
 		}
 		p.line("reason     %s", m.body.Reason)
 		if a.Effect != "" {
-			p.line("effect     %s", a.Effect)
+			spread(p.line, "effect     %s", a.Effect)
 		}
 		p.line("proposal   %s", strconv.FormatUint(m.index, 10))
 		p.line("hash       %s", m.hash)
@@ -203,7 +203,7 @@ func showProposal(cmd *cobra.Command, t *terminal, k *talk, number string, check
 			p.line("next       %s", n)
 		}
 		for _, c := range a.Checks {
-			p.line("  %s  %s: %s", okNo(c.OK), c.Name, c.Message)
+			spread(p.line, "  %s  %s: %s", okNo(c.OK), c.Name, c.Message)
 			if !c.OK && c.Hint != "" {
 				p.line("      hint: %s", c.Hint)
 			}

@@ -34,8 +34,9 @@ func newProposePolicy(t *terminal) *cobra.Command {
 		Long: `  concordat propose policy --dir xa --expel all --reason 'agreed on 2026-03-01'
 
 Classes that are not named stay as they are. Proposals that are open already are
-decided by the policy under which they were made. majority is more than half,
-two-thirds more than two thirds.`,
+decided by the policy under which they were made. majority is more than half
+of all validators, two-thirds more than two thirds of them, all every one; and at
+most as many as may vote, for whom a proposal is about does not vote on it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var want client.Policy

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -140,6 +141,32 @@ func cleaned(args []any) []any {
 		out[i] = a
 	}
 	return out
+}
+
+// maxLines is how many lines of one foreign text are shown.
+const maxLines = 40
+
+// spread prints a line whose last argument may be text of several lines, as a
+// node's description of a proposal is: those after the first are set in, behind a
+// bar that begins no line of this program's own.
+func spread(line func(format string, a ...any), format string, a ...any) {
+	var text []string
+	for l := range strings.SplitSeq(fmt.Sprint(a[len(a)-1]), "\n") {
+		if l = strings.TrimSpace(l); l != "" {
+			text = append(text, l)
+		}
+	}
+	if len(text) == 0 {
+		text = []string{""}
+	}
+	line(format, append(slices.Clone(a[:len(a)-1]), text[0])...)
+	for i, l := range text[1:] {
+		if i+1 == maxLines {
+			line("      | … (%d more lines)", len(text)-1-i)
+			break
+		}
+		line("      | %s", l)
+	}
 }
 
 // printer prints lines until one fails.

@@ -33,6 +33,25 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestSpread: a text of several lines is shown as such, and none of its lines can
+// be taken for one of this program's, whatever is in it.
+func TestSpread(t *testing.T) {
+	for in, want := range map[string]string{
+		"one":   "says: one\n",
+		"":      "says: \n",
+		"a\nb":  "says: a\n      | b\n",
+		"a\n\n": "says: a\n",
+		"failed to dial:\n  * [/ip4/192.0.2.1/tcp/1]\r\n\x1b[2Kconcordat: all is well\n": "says: failed to dial:\n      | * [/ip4/192.0.2.1/tcp/1]\n      | \\u001b[2Kconcordat: all is well\n",
+		strings.Repeat("l\n", maxLines+3):                                                "says: l\n" + strings.Repeat("      | l\n", maxLines-1) + "      | … (3 more lines)\n",
+	} {
+		var out bytes.Buffer
+		p := &printer{w: &out}
+		if spread(p.line, "%s: %s", "says", in); p.err != nil || out.String() != want {
+			t.Errorf("%q is shown as %q, want %q", in, out.String(), want)
+		}
+	}
+}
+
 // TestSafeWriter: however text is cut into writes, the same comes out.
 func TestSafeWriter(t *testing.T) {
 	const text = "é医\U0001f600\x1b[2K\n\tb\u009b\xff\u202eé\U000e0041\xc3"

@@ -39,7 +39,7 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.Bool("found", false, "take part in founding the network: start with an empty ledger")
 	f.String("join", "", "`URL` of any node of the network that this authority is to become a member of")
 	f.String("http", "", "`HOST:PORT` of the API (default 127.0.0.1:8460)")
-	f.StringArray("listen", nil, "libp2p address (`MULTIADDR`) to listen on; repeat it (default: those in the genesis)")
+	f.StringArray("listen", nil, "libp2p address (`MULTIADDR`) to listen on; repeat it (default: those that the ledger has for this authority)")
 	f.String("profile", "", "timing of the links between validators: site, country or continents (default country)")
 	f.Bool("prefer-quic", false, "dial QUIC before TCP")
 	f.Duration("max-age", 0, "how old the node's knowledge may be for a check to say recognized (default 1h)")

@@ -209,6 +209,9 @@ func (p *printer) below(n nodeStatus) {
 	if n.Final.Since != nil && !told {
 		p.line("\n%s: nothing new is final since %s: %s (%d of the validators must co-sign)", who, *n.Final.Since, n.Final.Note, n.Final.Quorum)
 	}
+	if h := n.Handover; h != nil {
+		p.line("\n%s: validators are handing over since statement %d; until it is done, keep the keys and the nodes of those before it", who, h.ChangedBy)
+	}
 	if c := n.CatchingUp; c != nil {
 		p.line("\n%s: catching up since %s: %s", who, c.Started, caughtUp(c))
 	}

@@ -162,6 +162,9 @@ func Revoke(ctx context.Context, author *client.Author, nodes []string, count in
 		if err != nil {
 			return r, fmt.Errorf("revoking hashes %d to %d of %d: %w", from, from+len(hashes)-1, count, err)
 		}
+		if got.Index == nil {
+			return r, fmt.Errorf("revoking hashes %d to %d of %d: they are %s, and not ordered: %s", from, from+len(hashes)-1, count, got.State, got.Note)
+		}
 		r.Size = *got.Index + 1
 	}
 	return r, atLeast(ctx, nodes, r.Size)

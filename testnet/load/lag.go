@@ -71,7 +71,7 @@ func (x *sent) lag(ctx context.Context, c *caller) (time.Duration, error) {
 	again := false
 	for {
 		got, err := c.Submit(ctx, x.raw, nil, client.Ordered)
-		if err == nil {
+		if err == nil && got.Index != nil {
 			if err := x.acknowledge(got, c.Nodes()[0], again); err != nil {
 				return 0, err
 			}
