@@ -35,6 +35,36 @@ const (
 type outlook struct {
 	size  uint64
 	state state.View
+	at    time.Time // when it was taken
+	after int       // how many were shortly before it
+}
+
+// How long a node that started anew by an outlook leaves the next that says
+// something else of it: one, and twice as long each time until there is rest.
+const (
+	outlookPause     = time.Second
+	outlookMostPause = 2 * time.Minute
+)
+
+// pause is how long this outlook is left in place at least.
+func (o *outlook) pause() time.Duration {
+	return min(outlookPause<<min(o.after, 10), outlookMostPause)
+}
+
+// follows takes note of the outlook by which the node was started; it fails if
+// that is too short ago.
+func (o *outlook) follows(was *outlook, now time.Time) error {
+	o.at = now
+	if was == nil {
+		return nil
+	}
+	switch since := now.Sub(was.at); {
+	case since < was.pause():
+		return fmt.Errorf("this node has just started anew by another bundle; one that says something else of it counts in %v", (was.pause() - since).Round(time.Second))
+	case since < was.pause()+2*outlookMostPause:
+		o.after = was.after + 1
+	}
+	return nil
 }
 
 // isolation is a time in which nobody speaks with this node.
@@ -236,13 +266,27 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// takeOutlook takes over what a bundle proves.
+// takeOutlook takes over what a bundle proves, if it is newer than the one that
+// this node was started with and any that it has seen since: a node that is asked
+// may be behind, or give an old one on purpose.
 func (n *Node) takeOutlook(o *outlook) error {
+	n.roster.mu.Lock()
+	newest := n.roster.size
+	n.roster.mu.Unlock()
+	if n.cfg.outlook != nil {
+		newest = max(newest, n.cfg.outlook.size)
+	}
+	if o.size <= newest {
+		return nil
+	}
 	me, err := n.selfIn(o.state, n.dir)
 	if err != nil {
 		return err
 	}
 	if !n.me.same(me) {
+		if err := o.follows(n.cfg.outlook, time.Now()); err != nil {
+			return err
+		}
 		return n.become(me, o)
 	}
 	list, err := o.state.Authorities()

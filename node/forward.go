@@ -192,12 +192,12 @@ func (n *Node) callLeader(ctx context.Context, leader, protocol string, request 
 }
 
 // serveSubmit is the leader's side of a forwarded batch.
-func (n *Node) serveSubmit(ctx context.Context, _ p2p.Member, request []byte) ([]byte, error) {
+func (n *Node) serveSubmit(ctx context.Context, from p2p.Member, request []byte) ([]byte, error) {
 	cands, err := decodeBatch(request)
 	if err != nil {
 		return nil, &p2p.RemoteError{Code: client.BadRequest, Message: err.Error()}
 	}
-	outcomes, err := n.submitWithinQuotas(ctx, cands)
+	outcomes, err := n.submitWithinQuotas(ctx, from.Authority, cands)
 	if err != nil {
 		return nil, remoteError(err)
 	}

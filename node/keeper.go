@@ -25,6 +25,7 @@ type keeper struct {
 	n       *Node
 	pending *pending // what waits here and elsewhere
 	quotas  *quotas  // of what authorities say through this node
+	senders *quotas  // of what other nodes send the leader and is refused, by whoSent
 	wake    chan struct{}
 	refused refusals
 	ctx     context.Context // ends with close
@@ -37,7 +38,8 @@ func newKeeper(n *Node) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &keeper{
 		n: n, pending: newPending(n), quotas: newQuotas(n.cfg.Limits.QuotaStatements, n.cfg.Limits.QuotaBytes),
-		wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
+		senders: newQuotas(n.cfg.Limits.QuotaStatements, n.cfg.Limits.QuotaBytes),
+		wake:    make(chan struct{}, 1), ctx: ctx, cancel: cancel,
 	}
 }
 
@@ -94,7 +96,7 @@ func (k *keeper) offer(ctx context.Context, batch []ledger.Candidate) (settled b
 	ordered := uint64(0) // beyond the last that was
 	done := k.pending.log.offers(batch)
 	results := k.n.courier.deliver(ctx, batch)
-	done()
+	done(results)
 	for i, r := range results {
 		switch {
 		case r.err != nil:

@@ -74,6 +74,7 @@ type waiting struct {
 	promised, knows map[string]bool
 	leaders         []string // since seen; the newest last
 
+	queued  bool // it is in a queue, or was
 	removed bool // it is in no map any more
 	watched      // by the watchman
 }
@@ -178,13 +179,20 @@ func (p *pending) hold(u *statement.Unverified, c ledger.Candidate, from string)
 		g.bytes += w.size
 		w.know(from)
 	}
+	p.queue[w.queue()].add(w)
+	w.queued = true
 	if urgent {
-		p.queue[urgently].add(w)
 		p.nudge()
-	} else {
-		p.queue[ordinarily].add(w)
 	}
 	return promise
+}
+
+// queue is where a statement that is held belongs.
+func (w *waiting) queue() int {
+	if w.urgent {
+		return urgently
+	}
+	return ordinarily
 }
 
 func (w *waiting) know(node string) {
@@ -234,6 +242,9 @@ func (p *pending) refused(hash statement.Hash) {
 func (p *pending) removeLocked(w *waiting, wasHeld bool) {
 	delete(p.all, w.hash)
 	w.removed, w.raw = true, nil
+	if w.queued {
+		p.queue[w.queue()].drop()
+	}
 	if !wasHeld {
 		p.known--
 	}

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,34 +24,58 @@ const (
 )
 
 // queue is what this node holds, in the order in which it came. Places in it
-// stay what they are while what was removed falls off its front.
+// stay what they are while what was removed falls out of it.
 type queue struct {
-	items []*waiting
-	begin uint64 // the place of the first
+	items   []placed // ascending
+	next    uint64   // the place of what comes next
+	removed int      // of the items
+}
+
+// placed is what is at a place.
+type placed struct {
+	*waiting
+	place uint64
 }
 
 func (q *queue) add(w *waiting) {
-	for len(q.items) > 0 && q.items[0].removed {
-		q.items[0] = nil
-		q.items = q.items[1:]
-		q.begin++
-	}
-	q.items = append(q.items, w)
+	q.items = append(q.items, placed{w, q.next})
+	q.next++
 }
 
-// from gives what is at a place, and the place of the next; nil at the end.
+// drop takes note that one of the items is removed. Once most are, what is left
+// moves together: one that stays for ever keeps no others with it.
+func (q *queue) drop() {
+	if q.removed++; 2*q.removed <= len(q.items) {
+		return
+	}
+	left := make([]placed, 0, len(q.items)-q.removed)
+	for _, x := range q.items {
+		if !x.waiting.removed {
+			left = append(left, x)
+		}
+	}
+	q.items, q.removed = left, 0
+}
+
+// at is where in items a place is, or the first behind it.
+func (q *queue) at(place uint64) int {
+	i, _ := slices.BinarySearchFunc(q.items, place, func(x placed, place uint64) int { return cmp.Compare(x.place, place) })
+	return i
+}
+
+// from gives what is at a place or behind it, and the place after that; nil at the end.
 func (q *queue) from(place uint64) (*waiting, uint64) {
-	place = max(place, q.begin)
-	if place >= q.begin+uint64(len(q.items)) {
+	i := q.at(place)
+	if i == len(q.items) {
 		return nil, place
 	}
-	return q.items[place-q.begin], place + 1
+	return q.items[i].waiting, q.items[i].place + 1
 }
 
 // before counts what waits before a place.
 func (q *queue) before(place uint64) (n int) {
-	for _, w := range q.items[:min(uint64(len(q.items)), max(place, q.begin)-q.begin)] {
-		if !w.removed {
+	for _, x := range q.items[:q.at(place)] {
+		if !x.waiting.removed {
 			n++
 		}
 	}
@@ -320,12 +346,15 @@ func (p *pending) takePassedOn(from string, c ledger.Candidate) error {
 	var refusal *client.Failure
 	switch answer, err := p.n.acceptFrom(from, u, c); {
 	case errors.As(err, &refusal):
+		p.n.keeper.quotas.giveBack(s.Issuer, sizeOf(c)) // who passes it on again uses up nothing of another's
 		p.n.log.Debug("urgent statement that was passed on is refused here", "from", from, "hash", u.Hash(), "err", err)
 		return nil
 	case errors.Is(err, ledger.ErrHeldFull):
 		return later(err.Error())
 	case err != nil:
 		return err
+	case answer.Known: // it was ordered meanwhile
+		p.n.keeper.quotas.giveBack(s.Issuer, sizeOf(c))
 	case answer.State == client.Accepted:
 		p.n.log.Info("urgent statement was passed on to this node, and is in force here", "from", from, "hash", u.Hash(), "kind", s.Kind(), "authority", s.Issuer, "subject", s.Subject())
 	}

@@ -83,19 +83,26 @@ func TestNews(t *testing.T) {
 	}
 }
 
-// TestQueue: what is removed falls off the front, and places stay.
+// TestQueue: what is removed falls out, wherever it is, and places stay.
 func TestQueue(t *testing.T) {
 	var q queue
 	ws := make([]*waiting, 5)
-	for i := range ws[:4] {
+	for i := range ws {
 		ws[i] = &waiting{}
 		q.add(ws[i])
 	}
-	ws[0].removed, ws[1].removed = true, true
-	ws[4] = &waiting{}
-	q.add(ws[4])
-	if q.begin != 2 || len(q.items) != 3 || q.before(2) != 0 || q.before(4) != 2 || q.before(0) != 0 {
-		t.Errorf("begins at %d with %d", q.begin, len(q.items))
+	for i, k := range []int{0, 3, 1} {
+		if len(q.items) != 5 {
+			t.Errorf("%d are left after %d were removed", len(q.items), i)
+		}
+		ws[k].removed = true
+		q.drop()
+	}
+	if len(q.items) != 2 || q.before(2) != 0 || q.before(4) != 1 || q.before(5) != 2 || q.before(0) != 0 {
+		t.Errorf("%d are left", len(q.items))
+	}
+	if w, next := q.from(3); w != ws[4] || next != 5 {
+		t.Errorf("after the one that stays another, and then %d", next)
 	}
 	for _, place := range []uint64{0, 2} {
 		if w, next := q.from(place); w != ws[2] || next != 3 {
@@ -104,6 +111,27 @@ func TestQueue(t *testing.T) {
 	}
 	if w, next := q.from(5); w != nil || next != 5 {
 		t.Errorf("there is something at the end, and then %d", next)
+	}
+}
+
+// TestQueueForgets: a statement that can never be ordered keeps nothing in memory
+// of what came after it.
+func TestQueueForgets(t *testing.T) {
+	p := &pending{all: map[statement.Hash]*waiting{}, peers: map[string]*listener{}, given: map[string]*allowance{}}
+	q := &p.queue[ordinarily]
+	q.add(&waiting{held: true, queued: true, seen: time.Now()}) // of a revision that never comes
+	for range 100_000 {
+		w := &waiting{held: true, queued: true}
+		q.add(w)
+		p.removeLocked(w, true) // ordered
+	}
+	if len(q.items) > 4 {
+		t.Errorf("%d are kept of 1 that waits", len(q.items))
+	}
+	w := &waiting{queued: true}
+	q.add(w)
+	if got, next := q.from(1); got != w || next != 100_002 {
+		t.Errorf("what came last is not at its place, but before %d", next)
 	}
 }
 

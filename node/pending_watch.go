@@ -31,6 +31,7 @@ type watchman struct {
 	looked   time.Time
 	fetching map[string]bool // by node; while pending.mu
 	offering bool            // while pending.mu
+	reigns   uint64          // how many there were; while pending.mu
 	bytes    int             // of what was fetched and waits; while pending.mu
 	found    map[string]uint64
 }
@@ -49,7 +50,7 @@ type watched struct {
 	raw      *ledger.Candidate // fetched from another node
 	onItsWay bool              // it is being offered by this node
 	offered  time.Time         // since when, in this reign
-	excused  bool              // this node's own ledger does not accept it
+	excused  bool              // in this reign: this node's own ledger does not accept it, or its authority is over its quota
 	censored string            // the leader that is suspected
 }
 
@@ -136,6 +137,7 @@ func (x *watchman) follow(now time.Time) {
 	if leader != x.reign.leader {
 		x.reign = reign{leader: leader, since: now, size: size}
 		x.p.mu.Lock()
+		x.reigns++
 		for _, w := range x.p.all {
 			w.offered, w.excused = time.Time{}, false
 		}
@@ -171,13 +173,14 @@ func (x *watchman) offer(ctx context.Context, batch []*waiting) {
 	p.mu.Lock()
 	var cands []ledger.Candidate
 	var of []*waiting
+	reign := x.reigns
 	for _, w := range batch {
 		if w.raw != nil { // else it was ordered since
 			cands, of = append(cands, *w.raw), append(of, w)
 		}
 	}
 	p.mu.Unlock()
-	results := p.n.courier.deliver(ctx, cands)
+	results := x.deliver(ctx, cands)
 	var refused []*waiting
 	for i, r := range results {
 		if r.err == nil && !r.outcome.Verdict.Accepted() && x.refusedHere(cands[i]) {
@@ -190,10 +193,40 @@ func (x *watchman) offer(ctx context.Context, batch []*waiting) {
 	for _, w := range batch {
 		w.onItsWay = false
 	}
+	for i, r := range results {
+		x.excuseLocked(of[i], r, reign)
+	}
 	for _, w := range refused {
 		if !w.removed && !w.held { // nothing censors it: it cannot be ordered
 			p.removeLocked(w, false)
 		}
+	}
+}
+
+// deliver gets a batch ordered, as one that came from another node: what others
+// have promised comes out of its authority's quota where this node leads, too.
+func (x *watchman) deliver(ctx context.Context, cands []ledger.Candidate) []orderResult {
+	n := x.p.n
+	if len(cands) == 0 || !n.order.leads() {
+		return n.courier.deliver(ctx, cands)
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.SubmitTimeout)
+	defer cancel()
+	outcomes, err := n.submitWithinQuotas(ctx, n.self(), cands)
+	out := make([]orderResult, len(cands))
+	for i := range out {
+		if out[i].err = err; err == nil { // else it is offered again
+			out[i].outcome = outcomes[i]
+		}
+	}
+	return out
+}
+
+// excuseLocked excuses the leader of a reign for what it was offered in it, and
+// did not order because the statement's authority has said too much.
+func (x *watchman) excuseLocked(w *waiting, r orderResult, reign uint64) {
+	if r.err == nil && r.outcome.Verdict.Name == client.QuotaExceeded && reign == x.reigns {
+		w.excused = true
 	}
 }
 
@@ -276,7 +309,7 @@ func (x *watchman) accuse(suspects []*waiting) {
 		}
 		x.p.mu.Lock()
 		switch {
-		case w.removed || own[0].Known:
+		case w.removed || w.excused || own[0].Known:
 		case !own[0].Accepted():
 			w.excused = true
 		default:
@@ -301,20 +334,28 @@ func (x *watchman) candidate(w *waiting) (ledger.Candidate, bool) {
 }
 
 // offers takes note that the keeper offers what is held here, until the function
-// that it gives is called.
-func (x *watchman) offers(batch []ledger.Candidate) (done func()) {
+// that it gives is called with what came of it.
+func (x *watchman) offers(batch []ledger.Candidate) (done func([]orderResult)) {
 	p := x.p
-	mark := func(on bool) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, c := range batch {
+	each := func(f func(i int, w *waiting)) {
+		for i, c := range batch {
 			if w := p.all[statement.Hash(sha256.Sum256(c.Raw))]; w != nil {
-				w.onItsWay = on
+				f(i, w)
 			}
 		}
 	}
-	mark(true)
-	return func() { mark(false) }
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	reign := x.reigns
+	each(func(_ int, w *waiting) { w.onItsWay = true })
+	return func(results []orderResult) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		each(func(i int, w *waiting) {
+			w.onItsWay = false
+			x.excuseLocked(w, results[i], reign)
+		})
+	}
 }
 
 // tally is how many statements each leader was suspected of leaving out. It is

@@ -161,33 +161,59 @@ var unsigned = map[string]bool{
 	ledger.WrongSignature: true, ledger.MalformedStatement: true, state.UnknownAuthority: true, state.UnknownKey: true,
 }
 
-// submitWithinQuotas is the leader's side of a forwarded batch: an authority that
-// speaks through many nodes is bounded where all of it comes together. What a
-// statement claims decides only whether its authority has anything left; it is
-// taken from the authority's quota when the order has verified the signature.
-func (n *Node) submitWithinQuotas(ctx context.Context, cands []ledger.Candidate) ([]consensus.Outcome, error) {
-	q := n.keeper.quotas
+// whoSent names a bucket of refusals: of what one node sends of an authority, or
+// of what it sends and nobody signed, of "".
+func whoSent(from string, issuer statement.Region) statement.Region {
+	return statement.Region(from) + "/" + issuer
+}
+
+// refusals says so to a node that sends too much of what is refused.
+func (x *excess) refusals(from string) state.Verdict {
+	return state.Verdict{Name: client.QuotaExceeded, Revision: x.seconds(), Message: fmt.Sprintf(
+		"at the leader: too much that was refused has come from %s: %.0f %s in %s; there is room again in %ds", from, x.limit, x.what, quotaWindow, x.seconds())}
+}
+
+// submitWithinQuotas is the leader's side of a batch that another node sends: an
+// authority that speaks through many nodes is bounded where all of it comes
+// together. What a statement claims decides only whether its authority has
+// anything left; it is taken from the authority's quota when it has been ordered,
+// which happens once. What is refused could be sent again by anybody who has it:
+// so it counts against the node that sends it, and nobody is cut off by another's.
+func (n *Node) submitWithinQuotas(ctx context.Context, from string, cands []ledger.Candidate) ([]consensus.Outcome, error) {
+	q, senders := n.keeper.quotas, n.keeper.senders
 	outcomes := make([]consensus.Outcome, len(cands))
 	issuers := make([]statement.Region, len(cands))
 	var let []ledger.Candidate
 	var at []int // the places of those let through
 	for i, c := range cands {
-		if u, err := statement.Parse(c.Raw); err == nil {
+		u, err := statement.Parse(c.Raw)
+		if err == nil {
 			issuers[i] = u.Statement().Issuer
-			if x := q.spent(issuers[i]); x != nil {
-				// What the ledger has is let through, to be answered: it costs nothing.
-				_, known, err := n.known(u.Hash())
-				if err != nil {
-					return nil, err
-				}
-				if !known {
-					q.charge(issuers[i], 0, true)
-					outcomes[i].Verdict = x.verdict()
-					continue
-				}
+		}
+		over := q.spent(issuers[i])
+		sent := senders.spent(whoSent(from, ""))
+		if sent == nil {
+			sent = senders.spent(whoSent(from, issuers[i]))
+		}
+		if err == nil && (over != nil || sent != nil) {
+			// What the ledger has is let through, to be answered: it costs nothing.
+			_, known, err := n.known(u.Hash())
+			if err != nil {
+				return nil, err
+			}
+			if known {
+				over, sent = nil, nil
 			}
 		}
-		let, at = append(let, c), append(at, i)
+		switch {
+		case over != nil:
+			q.charge(issuers[i], 0, true)
+			outcomes[i].Verdict = over.verdict()
+		case sent != nil:
+			outcomes[i].Verdict = sent.refusals(from)
+		default:
+			let, at = append(let, c), append(at, i)
+		}
 	}
 	if len(let) == 0 {
 		return outcomes, nil
@@ -201,8 +227,14 @@ func (n *Node) submitWithinQuotas(ctx context.Context, cands []ledger.Candidate)
 	}
 	for j, o := range got {
 		outcomes[at[j]] = o
-		if by := issuers[at[j]]; by != "" && !o.Known && !unsigned[o.Verdict.Name] {
-			q.charge(by, sizeOf(let[j]), false)
+		switch by, size := issuers[at[j]], sizeOf(let[j]); {
+		case o.Known:
+		case o.Verdict.Accepted():
+			q.charge(by, size, false)
+		case unsigned[o.Verdict.Name]: // else the authority is one that the ledger knows: there are no more buckets
+			senders.charge(whoSent(from, ""), size, false)
+		default:
+			senders.charge(whoSent(from, by), size, false)
 		}
 	}
 	return outcomes, nil

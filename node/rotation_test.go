@@ -190,13 +190,20 @@ func (tr *traffic) end(t *testing.T, n *nodetest.Network) {
 	}
 }
 
-// proved fetches the receipt of a statement, which is final.
+// proved fetches the receipt of a statement, which is final: at another node it
+// may become so a moment later.
 func proved(t *testing.T, n *nodetest.Network, at string, index uint64) []byte {
 	t.Helper()
-	raw, err := n.Client(at).Receipt(t.Context(), fmt.Sprint(index), false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var raw []byte
+	var err error
+	eventually(t, fmt.Sprintf("the receipt of statement %d at %s", index, at), func() bool {
+		raw, err = n.Client(at).Receipt(t.Context(), fmt.Sprint(index), false)
+		var f *client.Failure
+		if err != nil && (!errors.As(err, &f) || f.Name != client.NotFinal && !f.Retriable()) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}, func() any { return err })
 	return raw
 }
 

@@ -154,6 +154,10 @@ func (n *Node) read(raw, attachment []byte) (*statement.Unverified, error) {
 		return nil, client.Fail(state.SealMisplaced, "seals are made by the node that leads, and are not taken from outside").
 			WithStatus(http.StatusForbidden)
 	}
+	if s.Kind() == statement.NetworkRecovery {
+		return nil, client.Fail(state.RecoveryMisplaced, "recoveries are made with concordat recover, on nodes that are stopped, and are not taken from outside").
+			WithStatus(http.StatusForbidden)
+	}
 	return u, nil
 }
 
