@@ -108,7 +108,7 @@ func readNotice(w pendingNotice) (n notice, err error) {
 	}
 	plain := strings.IndexFunc(w.Kind, func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' && r != '.' }) < 0
 	if w.Kind == "" || len(w.Kind) > maxKind || !plain {
-		return n, fmt.Errorf("a kind's name of %d bytes, want 1 to %d of a-z, - and .", len(w.Kind), maxKind)
+		return n, fmt.Errorf("a kind's name of %d bytes, want 1 to %d, of a-z, dashes and dots alone", len(w.Kind), maxKind)
 	}
 	n.kind = statement.Kind(w.Kind)
 	if w.Size == 0 || w.Size > statement.MaxSize+statement.MaxAttachment {

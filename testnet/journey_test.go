@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"concordat/ledger/genesis"
 	"concordat/testnet/links"
 )
 
@@ -341,14 +339,6 @@ func (j *journey) running() (out []*Node) {
 		}
 	}
 	return out
-}
-
-func (j *journey) document() (*genesis.Document, error) {
-	raw, err := os.ReadFile(j.net.Genesis)
-	if err != nil {
-		return nil, err
-	}
-	return genesis.Parse(raw)
 }
 
 // end stops everything, and shows the end of every log if the scenario failed.
