@@ -48,25 +48,17 @@ func Adopt(c Config, at ledger.Position, rejoin bool) (err error) {
 	if err := errors.Join(c.placeFaults()...); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	head := c.Ledger.Head()
-	if at != head.Applied || at.Index == 0 || at.Term == 0 {
-		return fmt.Errorf("%w: entry %d of term %d was given, the ledger stands at entry %d of term %d; want the same, and none of them 0",
-			ErrAdopt, at.Index, at.Term, head.Applied.Index, head.Applied.Term)
+	if err := standsAt(c, at); err != nil {
+		return err
 	}
 	if _, err := readMarker(c); err != nil && (!rejoin || errors.Is(err, ErrOtherNetwork)) {
 		return err
 	}
-	bolt, err := openBolt(c.Dir, c.noSyncForTest, nil)
+	a, end, err := openAdoption(c, at)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bolt.Close()) }()
-	anchors, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))
-	if err != nil {
-		return fmt.Errorf("opening anchors in %s: %w", c.Dir, err)
-	}
-	path := filepath.Join(c.Dir, logFile)
-	a := adoption{c: c, logs: &sealedLog{LogStore: bolt, path: path}, stable: &sealedStable{StableStore: bolt, path: path}, anchors: anchors, at: at}
+	defer func() { err = errors.Join(err, end()) }()
 	if rejoin {
 		// Before anything that makes this directory look like a node's.
 		phase := rejoinUnheard
@@ -80,11 +72,36 @@ func Adopt(c Config, at ledger.Position, rejoin bool) (err error) {
 			return err
 		}
 	} else if _, err := a.stable.GetUint64(keyCurrentTerm); isNotFound(err) {
-		return fmt.Errorf("%w: %s holds no vote; %s", ErrStateLost, path, rejoins)
+		return fmt.Errorf("%w: %s holds no vote; %s", ErrStateLost, filepath.Join(c.Dir, logFile), rejoins)
 	} else if err != nil {
-		return fmt.Errorf("%w: reading raft's term in %s: %w", ErrStorage, path, err)
+		return fmt.Errorf("%w: reading raft's term in %s: %w", ErrStorage, filepath.Join(c.Dir, logFile), err)
 	}
 	return a.run(adoptingRecord{Index: at.Index, Term: at.Term, Rejoin: rejoin})
+}
+
+// standsAt refuses a place that is not that of the ledger's last block.
+func standsAt(c Config, at ledger.Position) error {
+	head := c.Ledger.Head()
+	if at != head.Applied || at.Index == 0 || at.Term == 0 {
+		return fmt.Errorf("%w: entry %d of term %d was given, the ledger stands at entry %d of term %d; want the same, and none of them 0",
+			ErrAdopt, at.Index, at.Term, head.Applied.Index, head.Applied.Term)
+	}
+	return nil
+}
+
+// openAdoption opens the stores of a node that is stopped, until end is called.
+func openAdoption(c Config, at ledger.Position) (a adoption, end func() error, err error) {
+	bolt, err := openBolt(c.Dir, c.noSyncForTest, nil)
+	if err != nil {
+		return a, nil, err
+	}
+	anchors, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))
+	if err != nil {
+		return a, nil, errors.Join(fmt.Errorf("opening anchors in %s: %w", c.Dir, err), bolt.Close())
+	}
+	path := filepath.Join(c.Dir, logFile)
+	a = adoption{c: c, logs: &sealedLog{LogStore: bolt, path: path}, stable: &sealedStable{StableStore: bolt, path: path}, anchors: anchors, at: at}
+	return a, bolt.Close, nil
 }
 
 // adoption is one call of Adopt or Reset, or what Open does of one that a crash cut short.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/hashicorp/raft"
-
 	"concordat/ledger"
 )
 
@@ -43,24 +41,17 @@ func Reset(c Config, m Membership, at ledger.Position) (err error) {
 	if _, _, is := m.server(c.Self); !is || len(m.Voters) == 0 {
 		return fmt.Errorf("%w: %s is not among the %d voters and %d followers who go on, or nobody votes", ErrConfig, c.Self, len(m.Voters), len(m.Followers))
 	}
-	if head := c.Ledger.Head(); at != head.Applied || at.Index == 0 || at.Term == 0 {
-		return fmt.Errorf("%w: entry %d of term %d was given, the ledger stands at entry %d of term %d; want the same, and none of them 0",
-			ErrAdopt, at.Index, at.Term, head.Applied.Index, head.Applied.Term)
+	if err := standsAt(c, at); err != nil {
+		return err
 	}
 	if _, err := readMarker(c); errors.Is(err, ErrOtherNetwork) {
 		return err
 	}
-	bolt, err := openBolt(c.Dir, c.noSyncForTest, nil)
+	a, end, err := openAdoption(c, at)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bolt.Close()) }()
-	anchors, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptAnchors, newRaftLogger(c.Logger))
-	if err != nil {
-		return fmt.Errorf("opening anchors in %s: %w", c.Dir, err)
-	}
-	path := filepath.Join(c.Dir, logFile)
-	a := adoption{c: c, logs: &sealedLog{LogStore: bolt, path: path}, stable: &sealedStable{StableStore: bolt, path: path}, anchors: anchors, at: at}
+	defer func() { err = errors.Join(err, end()) }()
 	var done ledger.Position
 	if err := readRecord(a.stable, keyReset, &done); err != nil {
 		return err
@@ -74,7 +65,7 @@ func Reset(c Config, m Membership, at ledger.Position) (err error) {
 	}
 	term, err := a.stable.GetUint64(keyCurrentTerm)
 	if err != nil && !isNotFound(err) {
-		return fmt.Errorf("%w: reading raft's term in %s: %w", ErrStorage, path, err)
+		return fmt.Errorf("%w: reading raft's term in %s: %w", ErrStorage, filepath.Join(c.Dir, logFile), err)
 	}
 	return a.run(adoptingRecord{Index: at.Index, Term: at.Term, Reset: &reset{Term: max(term, at.Term) + termMargin, Members: m}})
 }

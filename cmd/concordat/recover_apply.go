@@ -30,14 +30,7 @@ the plan names can, and it makes one for a lineage: it writes down which, and
 gives the same again. From then on nobody signs the plan any more.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			f, doc, err := readPlan(&g, args[0])
-			if err != nil {
-				return err
-			}
-			if doc == nil {
-				return usage("--genesis is missing: give the network's founding document")
-			}
-			s, err := node.OpenSurvivor(g.dir, doc, slog.New(slog.DiscardHandler))
+			f, s, err := survivorOf(&g, args[0])
 			if err != nil {
 				return err
 			}
@@ -114,14 +107,7 @@ does not know what it has signed, because its disk was new: say it only if this
 authority has applied the plan on no other machine.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			f, doc, err := readPlan(&g, args[0])
-			if err != nil {
-				return err
-			}
-			if doc == nil {
-				return usage("--genesis is missing: give the network's founding document")
-			}
-			s, err := node.OpenSurvivor(g.dir, doc, slog.New(slog.DiscardHandler))
+			f, s, err := survivorOf(&g, args[0])
 			if err != nil {
 				return err
 			}
@@ -153,4 +139,17 @@ func (a *recovered) print(w io.Writer) error {
 	}
 	p.line("next: when %s have applied it, start their nodes, without --found", namesOf(a.Validators))
 	return p.err
+}
+
+// survivorOf reads a plan, and opens the stopped node that it is to be carried out at.
+func survivorOf(g *trust, path string) (*recovery.File, *node.Survivor, error) {
+	f, doc, err := readPlan(g, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if doc == nil {
+		return nil, nil, usage("--genesis is missing: give the network's founding document")
+	}
+	s, err := node.OpenSurvivor(g.dir, doc, slog.New(slog.DiscardHandler))
+	return f, s, err
 }
