@@ -9,11 +9,14 @@ import (
 // Check asks for a decision (POST /v1/check).
 type Check struct {
 	Codes       []string   `json:"codes"`
-	Region      string     `json:"region,omitempty"` // the region that decides; the node's own if empty
-	At          *time.Time `json:"at,omitempty"`     // the time asked about; now if nil
+	Pictures    [][]byte   `json:"-"`                 // PNG or JPEG, with codes in them; they come after Codes in the order of what is shown
+	Region      string     `json:"region,omitempty"`  // the region that decides; the node's own if empty
+	At          *time.Time `json:"at,omitempty"`      // the time asked about; now if nil
+	Arrival     string     `json:"arrival,omitempty"` // the area of the region where the person arrives; the region itself if empty
 	Itinerary   []Stay     `json:"itinerary,omitempty"`
 	Consistency string     `json:"consistency,omitempty"` // "local" (the default) or "linearizable"
 	MaxAge      string     `json:"maxAge,omitempty"`      // a duration such as "60s"; never more than the node's own bound
+	Language    string     `json:"-"`                     // as Accept-Language has it: "de, en;q=0.5"; "": the node's own choice
 }
 
 // Stay is one stay of an itinerary.
@@ -131,7 +134,9 @@ type IssuerKey struct {
 	Region       string     `json:"region"`
 	Status       string     `json:"status"` // registered, retired or compromised
 	Algorithm    string     `json:"algorithm"`
-	Kinds        []string   `json:"kinds"` // empty: all
+	Kinds        []string   `json:"kinds"`            // empty: all
+	Issuer       string     `json:"issuer,omitempty"` // the issuer's URL, as its codes name it
+	Name         string     `json:"name,omitempty"`   // the issuer's name, for people
 	ValidFrom    *time.Time `json:"validFrom,omitempty"`
 	ValidUntil   *time.Time `json:"validUntil,omitempty"`
 	RetiredAt    *time.Time `json:"retiredAt,omitempty"`
@@ -184,7 +189,8 @@ type RiskArea struct {
 	Until     *time.Time `json:"until,omitempty"`
 	Lookback  uint64     `json:"lookbackDays"`
 	LegalRef  string     `json:"legalRef,omitempty"`
-	InForce   bool       `json:"inForce"` // at the time asked about
+	InForce   bool       `json:"inForce"`  // at the time asked about
+	Standing  bool       `json:"standing"` // its authority's newest word on the area, and not lifted
 	Revision  uint64     `json:"revision"`
 	Statement uint64     `json:"statement"`
 }
@@ -193,35 +199,6 @@ type RiskArea struct {
 type RiskAreas struct {
 	RiskAreas []RiskArea `json:"riskAreas"`
 	AsOf      AsOf       `json:"asOf"`
-}
-
-// Recognition is what one region recognises of another's codes (GET /v1/recognitions).
-type Recognition struct {
-	Grantor    string      `json:"grantor"`
-	Grantee    string      `json:"grantee"`
-	Status     string      `json:"status"` // granted, suspended or withdrawn
-	Kinds      []string    `json:"kinds"`  // empty: all
-	From       *time.Time  `json:"from,omitempty"`
-	Until      *time.Time  `json:"until,omitempty"`
-	Reason     string      `json:"reason,omitempty"`
-	Suspension *Suspension `json:"suspension,omitempty"`
-	InForce    bool        `json:"inForce"` // at the time asked about, for one kind of code at least
-	Revision   uint64      `json:"revision"`
-	Statement  uint64      `json:"statement"`
-}
-
-// Suspension is why and for what a recognition is suspended.
-type Suspension struct {
-	Kinds  []string   `json:"kinds"`
-	From   *time.Time `json:"from,omitempty"`
-	Until  *time.Time `json:"until,omitempty"`
-	Reason string     `json:"reason"`
-}
-
-// Recognitions lists them.
-type Recognitions struct {
-	Recognitions []Recognition `json:"recognitions"`
-	AsOf         AsOf          `json:"asOf"`
 }
 
 // Status is a node at a glance (GET /v1/status).

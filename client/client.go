@@ -67,6 +67,7 @@ type request struct {
 	accept       string
 	body         []byte
 	token        string // of the node's operator; "" for what anybody may ask
+	language     string // as in Accept-Language
 }
 
 // do asks one node after the other until one answers; a node that cannot be
@@ -94,6 +95,9 @@ func (c *Client) ask(ctx context.Context, node string, r request) ([]byte, http.
 	}
 	if r.accept != "" {
 		req.Header.Set("Accept", r.accept)
+	}
+	if r.language != "" {
+		req.Header.Set("Accept-Language", r.language)
 	}
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
@@ -149,21 +153,6 @@ func decodeAnswer(path string, body []byte, into answer) error {
 	return nil
 }
 
-// Check asks for a decision.
-func (c *Client) Check(ctx context.Context, q Check) (CheckAnswer, error) {
-	var a CheckAnswer
-	b, err := json.Marshal(q)
-	if err != nil {
-		return a, fmt.Errorf("encoding the request: %w", err)
-	}
-	body, _, err := c.do(ctx, request{method: http.MethodPost, path: "/v1/check", contentType: "application/json", body: b})
-	if err != nil {
-		return a, err
-	}
-	err = decodeAnswer("/v1/check", body, &a)
-	return a, err
-}
-
 // Submit sends a signed statement, with its attachment where its kind has one,
 // and waits until it is in the state that wait names. Sending the same bytes
 // again is safe: the answer is the index of the first. An answer about another
@@ -196,12 +185,19 @@ func hashBytes(raw []byte) []byte {
 }
 
 func multipartBody(raw, attachment []byte) (body []byte, contentType string, err error) {
+	return formOf([]formPart{{"statement", "application/cose", raw}, {"attachment", "application/octet-stream", attachment}})
+}
+
+// formPart is one part of a multipart/form-data body.
+type formPart struct {
+	name, contentType string
+	data              []byte
+}
+
+func formOf(parts []formPart) (body []byte, contentType string, err error) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	for _, p := range []struct {
-		name, contentType string
-		data              []byte
-	}{{"statement", "application/cose", raw}, {"attachment", "application/octet-stream", attachment}} {
+	for _, p := range parts {
 		h := textproto.MIMEHeader{}
 		h.Set("Content-Disposition", fmt.Sprintf("form-data; name=%q; filename=%q", p.name, p.name))
 		h.Set("Content-Type", p.contentType)
@@ -326,14 +322,6 @@ func (c *Client) Revocations(ctx context.Context, hash string) (Revocations, err
 func (c *Client) RiskAreas(ctx context.Context, at time.Time) (RiskAreas, error) {
 	var a RiskAreas
 	err := c.getJSON(ctx, "/v1/risk-areas", judgedAt(at), &a)
-	return a, err
-}
-
-// Recognitions lists who recognises whom; InForce is as of the given time, or
-// of the node's now if it is zero.
-func (c *Client) Recognitions(ctx context.Context, at time.Time) (Recognitions, error) {
-	var a Recognitions
-	err := c.getJSON(ctx, "/v1/recognitions", judgedAt(at), &a)
 	return a, err
 }
 

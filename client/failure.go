@@ -20,6 +20,7 @@ const (
 	BadRequest       = "bad-request"
 	UnknownRegion    = "unknown-region"
 	TooLarge         = "too-large"
+	PictureTooLarge  = "picture-too-large"
 	NotFound         = "not-found"
 	MethodNotAllowed = "method-not-allowed"
 	WrongContentType = "wrong-content-type"
@@ -55,9 +56,10 @@ var outcomes = map[string]outcome{
 	BadRequest:       {http.StatusBadRequest, ExitUsage, "compare the request with /openapi.json"},
 	UnknownRegion:    {http.StatusBadRequest, ExitUsage, "GET /v1/authorities lists the regions of this network"},
 	TooLarge:         {http.StatusRequestEntityTooLarge, ExitUsage, "send less at once: a statement has at most 60,000 bytes, an attachment 1 MiB (65,536 hashes)"},
+	PictureTooLarge:  {http.StatusRequestEntityTooLarge, ExitUsage, "a picture has at most 8 MiB and 24 megapixels: take it with a lower resolution, or cut out the code"},
 	NotFound:         {http.StatusNotFound, ExitRefused, ""},
 	MethodNotAllowed: {http.StatusMethodNotAllowed, ExitUsage, "compare the request with /openapi.json"},
-	WrongContentType: {http.StatusUnsupportedMediaType, ExitUsage, "send application/json to /v1/check, application/cose or multipart/form-data to /v1/statements"},
+	WrongContentType: {http.StatusUnsupportedMediaType, ExitUsage, "send application/json, or pictures as multipart/form-data, image/png or image/jpeg, to /v1/check; application/cose or multipart/form-data to /v1/statements"},
 	Malformed:        {http.StatusUnprocessableEntity, ExitUsage, "docs/formats/statement.md has the one encoding of each kind of statement"},
 	WrongSignature:   {http.StatusForbidden, ExitRefused, "sign with the key that the ledger has for this authority and this kind of statement: GET /v1/authorities"},
 	NoQuorum:         {http.StatusServiceUnavailable, ExitUnreachable, "no leader has a majority of the validators behind it, and /v1/status says why; nothing is lost: send the same statement again later, it cannot be entered twice"},

@@ -129,6 +129,18 @@ func (a *Recognitions) sound() error {
 	}, a.AsOf.sound)
 }
 
+func (a *Schemes) sound() error {
+	return each(a.Schemes, func(s *Scheme) error {
+		return first(regionOf("authority", s.Authority), name("scheme", s.Name))
+	}, a.AsOf.sound)
+}
+
+func (a *SpecialCases) sound() error {
+	return each(a.SpecialCases, func(c *SpecialCase) error {
+		return first(regionOf("authority", c.Authority), regionOrNone("region", c.Region), name("special case", c.Name), oneOf("effect", c.Effect, "admit", "refuse"))
+	}, a.AsOf.sound)
+}
+
 func (s *Status) sound() error {
 	faults := []error{
 		hashOf("network", s.Network, sha256Bytes), regionOrNone("region", s.Region), regionOrNone("leader", s.Leader), roleOrNone(s.Role), standing(s.Standing),

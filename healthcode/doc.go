@@ -6,7 +6,9 @@
 // # What it promises
 //
 //   - An Unverified shows nothing about the person; it gives the key id to look
-//     up, the hashes under which the code may have been revoked, and Verify.
+//     up, the hashes under which the code may have been revoked, and Verify. Only
+//     ClaimsUnverified looks inside, for issuers who look at their own codes; a
+//     test holds that nothing which decides uses it.
 //   - A Verified was signed, byte for byte as received, by the key that was
 //     handed to Verify. Nobody outside of this tree of packages can make one.
 //   - Decoding hostile text costs bounded time and memory and never panics.
@@ -21,6 +23,7 @@
 // what Verified exposes. A key id is an index and no proof: try every key that
 // has it, and believe the key that verifies.
 //
-// Formats live in subpackages (hc1: EU DCC) and are handed to Decode, so that a
+// Formats live in subpackages (hc1: EU DCC; shc: SMART Health Cards) and are handed
+// to Decode, or to Read where several things are shown at once, so that a
 // program links only those it speaks.
 package healthcode

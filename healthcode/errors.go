@@ -25,6 +25,11 @@ var (
 	ErrCOSE                = unreadable("cose-invalid", "COSE")
 	ErrClaims              = unreadable("claims-invalid", "claims")
 	ErrEntries             = unreadable("entries-invalid", "entries")
+	ErrDigits              = unreadable("digits-invalid", "digits")
+	ErrChunks              = unreadable("chunks-invalid", "chunks")
+	ErrJWS                 = unreadable("jws-invalid", "JWS")
+	ErrJSON                = unreadable("json-invalid", "JSON")
+	ErrPicture             = unreadable("picture-unreadable", "picture")
 )
 
 // The reasons why a readable code does not verify under a key.

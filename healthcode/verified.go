@@ -22,6 +22,16 @@ type Claims struct {
 	Fields    []Field   // in the order in which a person reads them
 	Hashes    []RevocationHash
 	Stays     []Stay
+
+	Algorithm Algorithm    // that the code is signed with
+	Holder    Holder       // who carries it, as far as the code says
+	Status    *Status      // of a health code; nil: it has none
+	Covered   Span         // of an itinerary: the time that it tells of; zero: it does not say
+	Declared  *Declaration // of a health code; nil: none
+	// Payload gives what acceptance rules look at, as JSON would hold it: a tree of
+	// map[string]any, []any, string, float64, bool and nil, new at each call. nil:
+	// the format has none.
+	Payload func() any
 }
 
 // Verified is a code whose signature was found good under the key that its
@@ -52,6 +62,14 @@ func (c Claims) clone() Claims {
 	c.Fields = slices.Clone(c.Fields)
 	c.Hashes = slices.Clone(c.Hashes)
 	c.Stays = slices.Clone(c.Stays)
+	if c.Status != nil {
+		s := *c.Status
+		c.Status = &s
+	}
+	if c.Declared != nil {
+		d := *c.Declared
+		c.Declared = &d
+	}
 	return c
 }
 
@@ -99,3 +117,38 @@ func (v *Verified) RevocationHashes() []RevocationHash { return slices.Clone(v.c
 
 // Stays gives the stays of an itinerary; empty for other kinds.
 func (v *Verified) Stays() []Stay { return slices.Clone(v.claims.Stays) }
+
+// Algorithm is what the code is signed with.
+func (v *Verified) Algorithm() Algorithm { return v.claims.Algorithm }
+
+// Holder is who carries the code, as far as it says: to compare with that of
+// another code. It is personal: never show, log or keep it.
+func (v *Verified) Holder() Holder { return v.claims.Holder }
+
+// Status is the status that a health code gives; false if it gives none.
+func (v *Verified) Status() (Status, bool) {
+	if v.claims.Status == nil {
+		return Status{}, false
+	}
+	return *v.claims.Status, true
+}
+
+// Declared is the declaration that a health code rests on; false if it names none.
+func (v *Verified) Declared() (Declaration, bool) {
+	if v.claims.Declared == nil {
+		return Declaration{}, false
+	}
+	return *v.claims.Declared, true
+}
+
+// Covered is the time that an itinerary tells of; zero where it does not say.
+func (v *Verified) Covered() Span { return v.claims.Covered }
+
+// Payload is what acceptance rules look at, as a tree of JSON values that is the
+// caller's; nil where the format has none. It is personal: never log it.
+func (v *Verified) Payload() any {
+	if v.claims.Payload == nil {
+		return nil
+	}
+	return v.claims.Payload()
+}

@@ -399,7 +399,7 @@ func TestGraftJoined(t *testing.T) {
 // A crash while grafting and adopting leaves a ledger at some block's end, to
 // go on with from there (L1, L8).
 func TestCrashWhileGrafting(t *testing.T) {
-	s := newStory(t, 9, 24)
+	s := newStory(t, 9, 32)
 	whole := s.told(t)
 	defer closeLedger(t, whole)
 	blocks := scionsOf(t, whole, 0)

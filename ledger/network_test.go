@@ -271,13 +271,16 @@ func newStory(t testing.TB, seed uint64, length int) *story {
 		var cs []Candidate
 		for range 1 + r.IntN(6) {
 			by := validators[r.IntN(4)]
-			switch r.IntN(6) {
+			switch r.IntN(8) {
 			case 0:
 				key := make([]byte, 91)
 				binary.BigEndian.PutUint64(key, r.Uint64())
 				cs = append(cs, n.say(t, by, 1, &statement.RegisterKey{PublicKey: key, KeyID: key[:8]}))
 			case 1, 2:
 				b := batch()
+				if r.IntN(3) == 0 {
+					b.IssuedBefore = storyBegins
+				}
 				cs = append(cs, Candidate{n.statement(t, by, 0, &statement.Revoke{Batch: b}).Raw(), s.attachments[b.Digest]})
 			case 5:
 				b := batch()
@@ -288,7 +291,13 @@ func newStory(t testing.TB, seed uint64, length int) *story {
 				}}))
 			case 4:
 				of := validators[r.IntN(4)]
-				cs = append(cs, next(by, &statement.Grant{Terms: statement.Terms{Region: of}}))
+				cs = append(cs, next(by, &statement.Grant{Terms: statement.Terms{Region: of}}),
+					next(by, &statement.ChangeGrant{Terms: statement.Terms{Region: of, LegalRef: fmt.Sprint(i)}}))
+			case 6: // of one rule there come to be more versions than are kept
+				cs = append(cs, next("XA", &statement.PublishRule{Set: statement.DefaultRuleSet, ID: "VR-XA-0001", Version: fmt.Sprintf("1.0.%d", i), From: storyBegins,
+					Document: statement.Document{Deflated: fmt.Appendf(nil, "version %d", i), Size: uint64(1 + i)}}))
+			case 7:
+				cs = append(cs, next(by, storyRule(r.IntN(6), i)))
 			}
 		}
 		closeView(t, v)
@@ -328,6 +337,24 @@ func newStory(t testing.TB, seed uint64, length int) *story {
 	}
 	check(t, l)
 	return s
+}
+
+// storyRule is the so-manyth of the kinds that came with protocol level 3; what it says depends on i.
+func storyRule(kind, i int) statement.Body {
+	doc := statement.Document{Deflated: fmt.Appendf(nil, "text %d", i), Size: uint64(1 + i)}
+	switch kind {
+	case 0:
+		return &statement.PublishValueSet{ID: "vaccines", Version: fmt.Sprint(i), Document: doc}
+	case 1:
+		return &statement.RetireValueSet{ID: "vaccines"}
+	case 2:
+		return &statement.PublishScheme{Name: "default", Levels: []statement.SchemeLevel{{Name: "low"}, {Name: "high", Refuse: true, Lookback: uint64(1 + i%20)}}}
+	case 3:
+		return &statement.DeclareCase{Name: "crew", Condition: &doc, Reason: "r"}
+	case 4:
+		return &statement.EndCase{Name: "crew", At: storyBegins}
+	}
+	return &statement.RetireRule{Set: statement.DefaultRuleSet, ID: "VR-XA-0001", At: storyBegins + statement.Time(i)}
 }
 
 // at finds the entry that a ledger stands after; -1: before the first.

@@ -1,11 +1,14 @@
 package ledger
 
 import (
+	"errors"
 	"flag"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
+
+	"concordat/ledger/state"
 )
 
 // A run of a story takes a tenth of a second, so fewer of them are the
@@ -24,6 +27,18 @@ func TestStory(t *testing.T) {
 	check(t, l)
 	if l.Head().Size < 20 {
 		t.Fatalf("the story has only %d statements", l.Head().Size)
+	}
+	v := l.View()
+	defer closeView(t, v)
+	rules, err1 := v.State().RulesAll()
+	sets, err2 := v.State().ValueSetsAll()
+	schemes, err3 := v.State().Schemes()
+	cases, err4 := v.State().SpecialCasesAll()
+	if err := errors.Join(err1, err2, err3, err4); err != nil || len(rules) != 1 || len(sets) == 0 || len(schemes) == 0 || len(cases) == 0 {
+		t.Fatalf("the story has %d rules, %d value sets, %d schemes, %d special cases (%v)", len(rules), len(sets), len(schemes), len(cases), err)
+	}
+	if r := rules[0]; r.Revision <= state.MaxRuleVersions || len(r.Published) != state.MaxRuleVersions {
+		t.Errorf("of rule %s, at revision %d, %d versions are kept", r.ID, r.Revision, len(r.Published))
 	}
 }
 

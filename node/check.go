@@ -7,16 +7,13 @@ import (
 	"unicode/utf8"
 
 	"concordat/client"
-	"concordat/healthcode"
-	"concordat/healthcode/hc1"
+	"concordat/healthcode/intake"
+	"concordat/healthcode/picture"
 	"concordat/ledger"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 	"concordat/recognition"
 )
-
-// formats are the codes that a check can read.
-var formats = []healthcode.Decoder{hc1.Decoder{}}
 
 // Check decides on codes from this node's own state. It writes nothing, asks
 // nobody unless the caller wants a linearizable answer, and keeps nothing of
@@ -25,6 +22,14 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	query, err := n.question(q)
 	if err != nil {
 		return client.CheckAnswer{}, err
+	}
+	shown, err := n.shown(ctx, q)
+	if err != nil {
+		return client.CheckAnswer{}, err
+	}
+	readings := intake.Read(shown)
+	if err := query.Validate(len(readings)); err != nil { // a picture or file may hold several
+		return client.CheckAnswer{}, client.Fail(client.BadRequest, "%v", err)
 	}
 	asked := time.Now()
 	if q.Consistency == linearizable {
@@ -47,10 +52,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	if err := known(view, query.Region); err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
-	codes := make([]recognition.Code, len(q.Codes))
-	for i, text := range q.Codes {
-		codes[i].Unverified, codes[i].Err = healthcode.Decode(text, formats...)
-	}
+	codes := recognition.CodesOf(readings)
 	decision, err := n.decide(codes, query, view)
 	if err == nil {
 		decision, err = n.decider.DecidePending(codes, query, n.stateOf(view), pending, decision)
@@ -58,9 +60,35 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	if err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
+	decision.Locate(readings)
 	answer := client.CheckAnswer{Decision: decision, Region: string(query.Region), At: query.At, AsOf: n.asOf(view, age)}
 	answer.AsOf.Pending = pending.Len()
 	return answer, nil
+}
+
+// shown reads what the person shows: texts as they are, then the codes off the
+// pictures. A picture over the bounds, or of a kind that is not read, is the
+// caller's fault; one in which no code can be seen is a code that cannot be read.
+func (n *Node) shown(ctx context.Context, q client.Check) ([]intake.Shown, error) {
+	for i, p := range q.Pictures {
+		switch err := picture.Inspect(p); {
+		case errors.Is(err, picture.ErrTooLarge):
+			return nil, client.Fail(client.PictureTooLarge, "picture %d: %v", i, err)
+		case errors.Is(err, picture.ErrKind):
+			return nil, client.Fail(client.WrongContentType, "picture %d: %v", i, err).WithHint("send pictures as PNG or JPEG")
+		}
+	}
+	shown := make([]intake.Shown, 0, len(q.Codes)+len(q.Pictures))
+	for _, text := range q.Codes {
+		shown = append(shown, intake.Text(text))
+	}
+	for _, p := range q.Pictures {
+		if err := ctx.Err(); err != nil { // between pictures: each takes a second at most
+			return nil, client.Fail(client.Timeout, "the pictures were not read in time: %v", err).WithHint("send fewer at once")
+		}
+		shown = append(shown, intake.Picture(p))
+	}
+	return shown, nil
 }
 
 // decide decides on what is ordered, and where not all of it is final, on what
@@ -111,11 +139,14 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 	default:
 		return query, client.Fail(client.BadRequest, "consistency is %q, want local or linearizable", clip(q.Consistency, 64))
 	}
-	if len(q.Codes) == 0 {
-		return query, client.Fail(client.BadRequest, "there is no code to check; give codes as a list of scanned texts")
+	if len(q.Codes)+len(q.Pictures) == 0 {
+		return query, client.Fail(client.BadRequest, "there is no code to check; give codes as a list of scanned texts, or pictures")
 	}
-	if k := len(q.Codes); k > n.cfg.Check.MaxCodes {
+	if k := len(q.Codes) + len(q.Pictures); k > n.cfg.Check.MaxCodes {
 		return query, client.Fail(client.BadRequest, "%d codes, at most %d at once", k, n.cfg.Check.MaxCodes)
+	}
+	if k := len(q.Pictures); k > n.cfg.Check.MaxPictures {
+		return query, client.Fail(client.BadRequest, "%d pictures, at most %d at once", k, n.cfg.Check.MaxPictures)
 	}
 	if k := len(q.Itinerary); k > n.cfg.Check.MaxStays {
 		return query, client.Fail(client.BadRequest, "%d stays, at most %d at once", k, n.cfg.Check.MaxStays)
@@ -137,6 +168,13 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 		}
 		query.Knowledge.MaxAge = min(most, n.cfg.Check.MaxAge)
 	}
+	if q.Arrival != "" {
+		area, err := statement.ParseArea(q.Arrival)
+		if err != nil {
+			return query, client.Fail(client.BadRequest, "arrival: %v", err)
+		}
+		query.Arrival = area
+	}
 	for i, s := range q.Itinerary {
 		area, err := statement.ParseArea(s.Area)
 		if err != nil {
@@ -144,7 +182,7 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 		}
 		query.Itinerary = append(query.Itinerary, recognition.Stay{Area: area, From: s.From, To: s.To})
 	}
-	if err := query.Validate(len(q.Codes)); err != nil {
+	if err := query.Validate(0); err != nil { // of the codes when they are read
 		return query, client.Fail(client.BadRequest, "%v", err)
 	}
 	return query, nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,7 @@ type Config struct {
 	Storage StorageConfig `mapstructure:"storage"`
 	Vouch   VouchConfig   `mapstructure:"vouch"`
 	Witness WitnessConfig `mapstructure:"witness"`
+	Bridge  BridgeConfig  `mapstructure:"bridge"`
 	Log     LogConfig     `mapstructure:"log"`
 
 	// Passphrase opens encrypted keys. It is asked only where one is encrypted.
@@ -95,6 +97,12 @@ type CheckConfig struct {
 	MaxCodes int `mapstructure:"max_codes"`
 	// MaxStays bounds the stays of one itinerary. Default 200.
 	MaxStays int `mapstructure:"max_stays"`
+	// MaxPictures bounds the pictures of one request, of 8 MiB each. Default 4.
+	MaxPictures int `mapstructure:"max_pictures"`
+	// Pictures bounds requests whose pictures are being read at once. Each takes
+	// a processor for a second, and 160 MiB, at the very worst; commonly some
+	// milliseconds, and what the pictures have. Default: half the processors.
+	Pictures int `mapstructure:"pictures"`
 	// Concurrent bounds checks under way at once; more wait, and are told to
 	// come later when they have waited for a second. Default 256.
 	Concurrent int `mapstructure:"concurrent"`
@@ -169,6 +177,17 @@ type WitnessConfig struct {
 	Logs []string `mapstructure:"logs"`
 }
 
+// BridgeConfig is how existing verifier apps and backends are served in their own
+// formats (docs/formats/bridge.md).
+type BridgeConfig struct {
+	// Disabled leaves those paths out. Default false.
+	Disabled bool `mapstructure:"disabled"`
+	// URL is where clients reach this node's API, like https://node.xa.example: it
+	// is in lists that name places. Default: what the ledger has for this
+	// authority, else the name that a client asks by.
+	URL string `mapstructure:"url"`
+}
+
 // LogConfig is how the command logs.
 type LogConfig struct {
 	// Level is debug, info, warn or error. Default info.
@@ -185,6 +204,8 @@ func (c Config) Defaults() Config {
 	def(&c.Check.MaxAge, time.Hour)
 	def(&c.Check.MaxCodes, recognition.MaxCodes)
 	def(&c.Check.MaxStays, 200)
+	def(&c.Check.MaxPictures, 4)
+	def(&c.Check.Pictures, max(runtime.GOMAXPROCS(0)/2, 1))
 	def(&c.Check.Concurrent, 256)
 	def(&c.Limits.Submissions, 4096)
 	def(&c.Limits.Held, 100_000)
@@ -237,6 +258,9 @@ func (c Config) Validate() error {
 	if c.Join != "" && c.Found {
 		fault("join and found are both given: a network is founded, or joined")
 	}
+	if u, err := url.Parse(c.Bridge.URL); c.Bridge.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		fault("bridge.url is %q, want where clients reach this node, like https://node.example", c.Bridge.URL)
+	}
 	if _, err := multiaddrs(c.Listen); err != nil {
 		fault("listen: %w", err)
 	}
@@ -249,6 +273,8 @@ func (c Config) Validate() error {
 	}{
 		{"check.max_codes", c.Check.MaxCodes, 1, recognition.MaxCodes},
 		{"check.max_stays", c.Check.MaxStays, 1, recognition.MaxStays},
+		{"check.max_pictures", c.Check.MaxPictures, 1, recognition.MaxCodes},
+		{"check.pictures", c.Check.Pictures, 1, 1000},
 		{"check.concurrent", c.Check.Concurrent, 1, 100_000},
 		{"limits.submissions", c.Limits.Submissions, 1, 100_000},
 		{"limits.held", c.Limits.Held, 1, 10_000_000},

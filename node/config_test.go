@@ -28,6 +28,7 @@ func TestConfigFaults(t *testing.T) {
 	c.Order.CensorAfter = time.Millisecond
 	c.Storage = StorageConfig{Cache: 1, WriteDeadline: time.Millisecond}
 	c.Log = LogConfig{Level: "loud", Format: "xml"}
+	c.Bridge.URL = "node.example"
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("no fault was found")
@@ -36,7 +37,7 @@ func TestConfigFaults(t *testing.T) {
 		"dir is missing", "http is \"nowhere\"", "moon", "127.0.0.1:80", "check.max_age is 500ms, want 1s", "check.max_codes is 17, want 1 to 16", "check.max_stays is 257, want 1 to 256",
 		"check.concurrent", "limits.submissions", "limits.held", "limits.connections", "limits.submit_timeout is 1h0m0s", "limits.events",
 		"limits.quota_statements is -1", "limits.quota_bytes is 1", "order.censor_after is 1ms",
-		"storage.cache", "storage.write_deadline is 1ms", "log.level", "log.format",
+		"storage.cache", "storage.write_deadline is 1ms", "log.level", "log.format", "bridge.url is \"node.example\"",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing is said of %q in\n%v", want, err)

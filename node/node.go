@@ -22,6 +22,7 @@ import (
 	"concordat/ledger"
 	"concordat/ledger/genesis"
 	"concordat/ledger/statement"
+	"concordat/node/httpapi/bridge"
 	"concordat/node/witness"
 	"concordat/p2p"
 	"concordat/recognition"
@@ -65,6 +66,7 @@ type Node struct {
 	decider   *recognition.Decider
 	checker   *statement.Checker
 	operator  operatorToken
+	bridge    *bridge.Bridge            // nil: existing clients are not served
 	apart     atomic.Pointer[isolation] // nil while somebody speaks with this node
 	lacks     atomic.Pointer[lack]      // nil while the keys that the network names are here
 	probes    *rate.Limiter             // of nodes that are no members yet
@@ -139,6 +141,9 @@ func Start(cfg Config) (_ *Node, err error) {
 		}
 	}
 	if n.operator, err = openOperatorToken(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if err := n.openBridge(); err != nil {
 		return nil, err
 	}
 	if err := n.openHost(n.nodeKey); err != nil {

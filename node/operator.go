@@ -41,14 +41,7 @@ func openOperatorToken(dir string) (operatorToken, error) {
 }
 
 func readOperatorToken(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("%s has mode %04o, and others may read it: remove it, and start the node again, which makes another", path, mode)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := readSecret(path)
 	if err != nil {
 		return "", err
 	}
@@ -60,27 +53,44 @@ func readOperatorToken(path string) (string, error) {
 }
 
 // makeOperatorToken writes a new one, whole or not at all.
-func makeOperatorToken(path string) (token string, err error) {
+func makeOperatorToken(path string) (string, error) {
 	var secret [sha256.Size]byte
 	rand.Read(secret[:]) // never fails
-	token = hex.EncodeToString(secret[:])
-	f, err := os.CreateTemp(filepath.Dir(path), ".operator-") // of mode 0600
+	token := hex.EncodeToString(secret[:])
+	return token, writeSecret(path, []byte(token+"\n"))
+}
+
+// readSecret reads a file that nobody else may read.
+func readSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s has mode %04o, and others may read it: remove it, and start the node again, which makes another", path, mode)
+	}
+	return os.ReadFile(path)
+}
+
+// writeSecret writes a file that nobody else may read, whole or not at all.
+func writeSecret(path string, raw []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".secret-") // of mode 0600
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	_, err = f.WriteString(token + "\n")
+	_, err = f.Write(raw)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return "", err
+		return err
 	}
-	return token, os.Rename(f.Name(), path)
+	return os.Rename(f.Name(), path)
 }
 
 // Operator reports whether a token is that of this node's operator. How long it

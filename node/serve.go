@@ -20,8 +20,8 @@ func (n *Node) serveHTTP() {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	api := httpapi.New(n, httpapi.Config{
 		Logger: n.log, Registry: registry, Stop: n.stop,
-		Log: n.transparency(), Witness: n.witness,
-		Checks: n.cfg.Check.Concurrent, Submits: n.cfg.Limits.Submissions, Events: n.cfg.Limits.Events,
+		Log: n.transparency(), Witness: n.witness, Bridge: n.bridge,
+		Checks: n.cfg.Check.Concurrent, Pictures: n.cfg.Check.Pictures, MaxPictures: n.cfg.Check.MaxPictures, Submits: n.cfg.Limits.Submissions, Events: n.cfg.Limits.Events,
 	})
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.requests.Add(1)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"concordat/healthcode"
 	"concordat/ledger/state"
@@ -19,12 +20,15 @@ type registration struct {
 	key      state.IssuerKey
 	verified *healthcode.Verified
 	findings findings
+	admitted string // the special case that admits the code so; "": none does
 }
 
 // verdict is what one code came to.
 type verdict struct {
 	report   CodeReport
 	verified *healthcode.Verified // nil: no registered key verifies it
+	key      state.IssuerKey      // that it is judged under
+	admitted string               // the special case that admits it; "": none does
 }
 
 // code judges one code, but for its itinerary.
@@ -60,7 +64,7 @@ func (j *judge) code(f *findings, c Code) (verdict, error) {
 		r.Code = f.code
 		f.reasons = append(f.reasons, r)
 	}
-	v.verified = best.verified
+	v.verified, v.key, v.admitted = best.verified, best.key, best.admitted
 	v.report.fill(best)
 	return v, nil
 }
@@ -99,7 +103,7 @@ func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.Issuer
 		return verifying, nil
 	}
 	if len(failed) == 0 {
-		return nil, j.allUnreadable(f, unreadable)
+		return nil, j.allUnreadable(f, u, unreadable)
 	}
 	// A key that cannot be read changes nothing here: whoever likes may register
 	// one under another's key id, and forged codes are to stay refused.
@@ -120,9 +124,9 @@ func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.Issuer
 
 // allUnreadable judges a code where no key with its key id can be read. Only a
 // key of an authority whose codes may be recognised here leaves the answer open.
-func (j *judge) allUnreadable(f *findings, keys []state.IssuerKey) error {
+func (j *judge) allUnreadable(f *findings, u healthcode.Unverified, keys []state.IssuerKey) error {
 	for _, k := range keys {
-		trusted, err := j.trusts(k.Region, statement.CodeKinds...) // the code's kind cannot be believed
+		trusted, err := j.trustsSomehow(k.Region, string(u.Format())) // the code's kind cannot be believed
 		if err != nil {
 			return err
 		}
@@ -178,22 +182,31 @@ func (j *judge) registration(r *registration, said *said) error {
 	if err := j.issuerStanding(f, k.Region); err != nil {
 		return err
 	}
-	kind := statement.CodeKind(v.Kind())
+	if otherIssuer(v, k.Issuer) {
+		f.add(IssuerDiffers, at(k.RegisteredAt), "The code names another issuer than %q, for which %s has registered its key; the key decides.", k.Issuer, k.Region)
+	}
 	same, err := j.registrations(k)
 	if err != nil {
 		return err
 	}
-	voices, err := j.voices(k, same, kind)
+	voices, err := j.voices(k, same, classOf(v))
 	if err != nil {
 		return err
 	}
 	j.key(f, k, v, same, voices)
 	f.add(SignatureValid, nil, "The signature is good.")
 	j.time(f, v)
-	if err := j.revoked(f, said, voices); err != nil {
+	if err := j.revoked(f, v, said, voices); err != nil {
 		return err
 	}
-	return j.recognised(f, k.Region, kind)
+	if err := j.recognised(f, k.Region, classOf(v)); err != nil {
+		return err
+	}
+	if err := j.status(f, k.Region, v); err != nil {
+		return err
+	}
+	declaration(f, v)
+	return j.specialCases(r)
 }
 
 // time judges what the code says of its own time (T1).
@@ -246,6 +259,13 @@ func otherRegion(v *healthcode.Verified, key statement.Region) (statement.Region
 	}
 	a, b := statement.Area(named), statement.Area(key)
 	return named, !a.Covers(b) && !b.Covers(a)
+}
+
+// otherIssuer reports whether the code names another issuer, by its URL, than
+// the one for which its key is registered. A region, a ministry or nothing is
+// not another.
+func otherIssuer(v *healthcode.Verified, registered string) bool {
+	return registered != "" && strings.Contains(v.Issuer(), "://") && v.Issuer() != registered
 }
 
 // namesRegion reports whether the code names exactly this region as its issuer.

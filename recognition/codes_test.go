@@ -1,12 +1,6 @@
 package recognition_test
 
 import (
-	"bytes"
-	"compress/zlib"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/json"
@@ -17,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"concordat/healthcode"
 	"concordat/healthcode/hc1"
+	"concordat/healthcode/native"
+	"concordat/healthcode/shc"
 	"concordat/ledger/statement"
 	"concordat/recognition"
 )
@@ -72,7 +66,7 @@ func realCode(t testing.TB, path string) sample {
 
 // code is what a node makes of the text.
 func (s sample) code() recognition.Code {
-	u, err := healthcode.Decode(s.text, hc1.Decoder{})
+	u, err := healthcode.Decode(s.text, hc1.Decoder{}, shc.Decoder{}, native.Decoder{})
 	return recognition.Code{Unverified: u, Err: err}
 }
 
@@ -96,18 +90,7 @@ func (s sample) hash(t testing.TB, of statement.HashType) []byte {
 // public code is like. A zero time leaves the claim out.
 func forge(t testing.TB, seed string, issued, notBefore, expires time.Time) sample {
 	t.Helper()
-	scalar := sha256.Sum256([]byte(seed))
-	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(spki)
-	s := sample{publicKey: spki, keyID: sum[:8]}
-
+	by := issuerOf(t, seed, false)
 	claims := map[any]any{1: "XA", -260: map[any]any{1: map[any]any{
 		"ver": "1.3.0", "dob": "1990-01-01", "nam": map[any]any{"fnt": "FORGED"},
 		"v": []any{map[any]any{"tg": "840539006", "co": "XA", "ci": "URN:UVCI:01:XA:" + seed}},
@@ -117,34 +100,7 @@ func forge(t testing.TB, seed string, issued, notBefore, expires time.Time) samp
 			claims[claim] = at.Unix()
 		}
 	}
-	enc := func(v any) []byte {
-		b, err := cbor.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	protected, payload := enc(map[any]any{1: -7, 4: s.keyID}), enc(claims)
-	digest := sha256.Sum256(enc([]any{"Signature1", protected, []byte{}, payload}))
-	r, v, err := ecdsa.Sign(rand.Reader, key, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var signature [64]byte
-	r.FillBytes(signature[:32])
-	v.FillBytes(signature[32:])
-	message := enc(cbor.Tag{Number: 18, Content: []any{protected, map[any]any{}, payload, signature[:]}})
-
-	var compressed bytes.Buffer
-	w := zlib.NewWriter(&compressed)
-	if _, err := w.Write(message); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s.text = "HC1:" + base45(compressed.Bytes())
-	return s
+	return by.seal(t, "HC1:", encode(t, claims))
 }
 
 // alias is another encoding of the same key, which crypto/x509 parses as well:

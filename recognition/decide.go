@@ -25,6 +25,7 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 	j := &judge{state: s, query: q, keys: keys, signatures: known}
 	all := findings{}
 	reports := make([]CodeReport, len(codes))
+	verdicts := make([]verdict, len(codes))
 	itineraries := []itinerary{{stays: q.Itinerary}}
 
 	if len(codes) == 0 {
@@ -37,7 +38,7 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 		if err != nil {
 			return Decision{}, err
 		}
-		reports[i] = v.report
+		reports[i], verdicts[i] = v.report, v
 		all.reasons = append(all.reasons, f.reasons...)
 		if v.verified != nil {
 			itineraries = append(itineraries, v.itinerary(i, &all))
@@ -46,11 +47,17 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 	if err := j.itineraries(&all, itineraries); err != nil {
 		return Decision{}, err
 	}
+	if err := j.coverage(&all, verdicts); err != nil {
+		return Decision{}, err
+	}
+	if err := j.acceptance(&all, verdicts); err != nil {
+		return Decision{}, err
+	}
+	admit(all.reasons, verdicts)
+	holders(&all, verdicts)
 	if err := j.regionStanding(&all); err != nil {
 		return Decision{}, err
 	}
-	// The region's acceptance rules are the next stage of the order: they will
-	// read the verified codes and add their reasons here.
 
 	if k := q.Knowledge; k.Age < 0 {
 		all.add(KnowledgeStale, nil, "It is not known how old the state is that this answer rests on; at most %s is allowed.", k.MaxAge)
@@ -60,10 +67,13 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 	return Decision{Decision: outcome(all.reasons, q.Knowledge.stale()), Reasons: all.reasons, Codes: reports}, nil
 }
 
-// outcome combines reasons by the rules D1 to D5.
+// outcome combines the reasons that nothing overrules, by the rules D1 to D5.
 func outcome(reasons []Reason, stale bool) Outcome {
 	var against, unknown bool
 	for _, r := range reasons {
+		if r.Overruled != "" {
+			continue // SC3
+		}
 		switch r.Effect {
 		case Against:
 			if meanings[r.Name].Final {

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"concordat/healthcode"
+	"concordat/healthcode/native"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 	"concordat/recognition"
+	"concordat/recognition/rules"
 )
 
 // View is what a node hands to Decide.
@@ -157,6 +159,13 @@ func TestValidate(t *testing.T) {
 	if err := good.Validate(recognition.MaxCodes); err != nil {
 		t.Error(err)
 	}
+	for _, in := range []statement.Area{"XA", "XA-1-2"} {
+		good.Arrival = in
+		if err := good.Validate(1); err != nil {
+			t.Error(err)
+		}
+	}
+	good.Arrival = ""
 	for name, bad := range map[string]func(q *recognition.Query) int{
 		"17 codes":        func(*recognition.Query) int { return recognition.MaxCodes + 1 },
 		"not a region id": func(q *recognition.Query) int { q.Region = "xa"; return 1 },
@@ -166,6 +175,8 @@ func TestValidate(t *testing.T) {
 			return 1
 		},
 		"not an area id":  func(q *recognition.Query) int { q.Itinerary[0].Area = "310115"; return 1 },
+		"in XA":           func(q *recognition.Query) int { q.Arrival = "XB-1"; return 1 },
+		"arrival":         func(q *recognition.Query) int { q.Arrival = "xa"; return 1 },
 		"from is missing": func(q *recognition.Query) int { q.Itinerary[0].From = time.Time{}; return 1 },
 		"to is missing":   func(q *recognition.Query) int { q.Itinerary[0].To = time.Time{}; return 1 },
 		"is before from":  func(q *recognition.Query) int { q.Itinerary[0].From = at.Add(time.Second); return 1 },
@@ -247,6 +258,41 @@ func (b broken) RiskAreas(a statement.Area) ([]state.RiskArea, error) {
 	return b.State.RiskAreas(a)
 }
 
+func (b broken) Scheme(by statement.Region, name string) (state.Scheme, bool, error) {
+	if b.at == "scheme" {
+		return state.Scheme{}, false, errBroken
+	}
+	return b.State.Scheme(by, name)
+}
+
+func (b broken) SchemesOf(by statement.Region) ([]state.Scheme, error) {
+	if b.at == "schemes" {
+		return nil, errBroken
+	}
+	return b.State.SchemesOf(by)
+}
+
+func (b broken) SpecialCases(by statement.Region) ([]state.SpecialCase, error) {
+	if b.at == "special cases" {
+		return nil, errBroken
+	}
+	return b.State.SpecialCases(by)
+}
+
+func (b broken) Rules(by statement.Region) ([]state.RuleRecord, error) {
+	if b.at == "rules" {
+		return nil, errBroken
+	}
+	return b.State.Rules(by)
+}
+
+func (b broken) ValueSets(by statement.Region) ([]state.ValueSet, error) {
+	if b.at == "value sets" {
+		return nil, errBroken
+	}
+	return b.State.ValueSets(by)
+}
+
 // TestBrokenState: whatever cannot be read, there is no answer.
 func TestBrokenState(t *testing.T) {
 	s := realCode(t, "AT/2DCode/raw/1.json")
@@ -259,8 +305,22 @@ func TestBrokenState(t *testing.T) {
 	n.must("AT", &statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "FR", Scheme: "default", Level: "high", From: 1, Lookback: 14}}, nil)
 	at := time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
 	q := recognition.Query{Region: "DE", At: at, Itinerary: []recognition.Stay{{Area: "FR", From: at.Add(-time.Hour), To: at}}}
-	for _, where := range []string{"kid", "public key", "revocations", "revocations by one", "reason", "recognition", "authority", "risk areas"} {
-		got, err := recognition.Decide([]recognition.Code{s.code()}, q, broken{n.view(), where})
+	n.must("DE", &statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "FR", Scheme: "default", Level: "high", From: 1, Lookback: 14}}, nil)
+	card := nativeCode(t, issuerOf(t, "office", false), native.Card{
+		Region: "AT", ID: native.ID{1}, IssuedAt: at.Add(-time.Hour), ExpiresAt: at.Add(time.Hour),
+		Itinerary: &native.Itinerary{Covered: healthcode.Span{From: at.Add(-time.Hour), To: at}},
+	})
+	n.must("AT", card.register(), nil)
+	condition, err := rules.Document([]byte(`true`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.must("DE", &statement.DeclareCase{Name: "all", Condition: &condition, Reason: "a test"}, nil)
+	for _, where := range []string{
+		"kid", "public key", "revocations", "revocations by one", "reason", "recognition", "authority", "risk areas",
+		"scheme", "schemes", "special cases", "rules", "value sets",
+	} {
+		got, err := recognition.Decide([]recognition.Code{s.code(), card.code()}, q, broken{n.view(), where})
 		if !errors.Is(err, errBroken) || got.Decision != "" {
 			t.Errorf("%s: %q, %v", where, got.Decision, err)
 		}
@@ -283,7 +343,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			got, err := d.Decide(codes[i%4:], q, n.view())
+			got, err := d.Decide(codes[i%4:i%4+1], q, n.view())
 			if err != nil || got.Decision != recognition.Recognized {
 				t.Errorf("%s, %v", got.Decision, err)
 			}

@@ -38,19 +38,20 @@ const (
 type Decision struct {
 	Decision Outcome      `json:"decision"`
 	Reasons  []Reason     `json:"reasons"` // in the order in which they were reached
-	Codes    []CodeReport `json:"codes"`   // one for each code that was shown, in that order
+	Codes    []CodeReport `json:"codes"`   // one for each code that was shown, in the order of each one's first text
 }
 
 // Reason is one thing that was found. It names no person.
 type Reason struct {
-	Name      string  `json:"name"`                // stable; one of the table Reasons
-	Message   string  `json:"message"`             // for a person
-	Effect    Effect  `json:"effect"`              // always that of the table
-	Statement *uint64 `json:"statement,omitempty"` // index of the statement that it rests on; nil: on none, or on a pending one
-	Pending   bool    `json:"pending,omitempty"`   // it rests on a statement that is not ordered yet, and in force at this node
-	Hash      string  `json:"hash,omitempty"`      // of that statement, hex
-	Code      *int    `json:"code,omitempty"`      // place of the code that it is about; nil: about the whole
-	Detail    string  `json:"detail,omitempty"`    // finer stable name: for an unreadable code, healthcode.Name of the fault
+	Name      string  `json:"name"`                  // stable; one of the table Reasons
+	Message   string  `json:"message"`               // for a person
+	Effect    Effect  `json:"effect"`                // always that of the table
+	Statement *uint64 `json:"statement,omitempty"`   // index of the statement that it rests on; nil: on none, or on a pending one
+	Pending   bool    `json:"pending,omitempty"`     // it rests on a statement that is not ordered yet, and in force at this node
+	Hash      string  `json:"hash,omitempty"`        // of that statement, hex
+	Code      *int    `json:"code,omitempty"`        // place of the code that it is about; nil: about the whole
+	Overruled string  `json:"overruledBy,omitempty"` // the special case that overrules it, by name; then it has no weight
+	Detail    string  `json:"detail,omitempty"`      // finer stable name: for an unreadable code, healthcode.Name of the fault
 }
 
 // CodeReport is what is known of one code. All but Format and Key is empty for
@@ -64,6 +65,9 @@ type CodeReport struct {
 	IssuedAt   *time.Time        `json:"issuedAt,omitempty"`
 	ExpiresAt  *time.Time        `json:"expiresAt,omitempty"`
 	Fields     Fields            `json:"fields,omitempty"`
+	// Texts are the places, in what was shown, of the texts and pictures that the
+	// code was read from; absent where each of them is one code.
+	Texts []int `json:"texts,omitempty"`
 }
 
 // Fields is what a code says, in reading order. In JSON it is one object whose

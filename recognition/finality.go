@@ -2,9 +2,10 @@ package recognition
 
 import "concordat/ledger/statement"
 
-// Deny early, allow late. A revocation, a compromise, a suspension or a risk
-// area counts as soon as it is ordered; a key, a grant, or the lifting of any
-// of those counts once it is final: once more than two thirds of the validators
+// Deny early, allow late. A revocation, a compromise, a suspension, a risk area
+// or a special case that refuses counts as soon as it is ordered; a key, a grant,
+// a special case that admits, or the lifting of any of those counts once it is
+// final: once more than two thirds of the validators
 // have co-signed a history that has it. A dishonest leader may order what it
 // likes and show each node another order for a moment; with this rule it can
 // have a code refused for that moment, and never honoured.
@@ -55,8 +56,10 @@ func (d *Decider) DecideUncertain(codes []Code, q Query, ordered State, finalSiz
 
 // MayLift reports whether a statement of a kind may end what speaks against a
 // code. Not only those do so whose names say it: a level for a finer area
-// replaces that of the area around it, a suspension the one before it, and where
-// recognition ends, the word of the region that was recognised counts no more.
+// replaces that of the area around it, a suspension, a scheme or a version of a
+// rule the one before it, a special case that refuses one that refused more, and
+// where recognition ends, the word of the region that was recognised counts no
+// more. A value set that is published or retired may make a rule come out either way.
 //
 // What is left can only forbid, or concerns no code, but for registering a key:
 // the code that it lets pass rests on it by index.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"concordat/ledger/state"
 	"concordat/ledger/statement"
+	"concordat/recognition/sentence"
 )
 
 // findings collects reasons about one code, or about the whole.
@@ -25,11 +27,11 @@ func (f *findings) add(name string, on *uint64, format string, a ...any) {
 	})
 }
 
-// count counts the reasons that have an effect.
+// count counts the reasons that have an effect and that nothing overrules.
 func (f *findings) count(e Effect) int {
 	n := 0
 	for _, r := range f.reasons {
-		if r.Effect == e {
+		if r.Effect == e && r.Overruled == "" {
 			n++
 		}
 	}
@@ -39,34 +41,90 @@ func (f *findings) count(e Effect) int {
 // at gives an index as a reason holds it.
 func at(index uint64) *uint64 { return &index }
 
-// because appends a stated reason to a sentence.
-func because(stated string) string {
-	if stated == "" {
-		return ""
+// overrule marks the reasons of the names that a special case overrules (SC3),
+// unless another has already.
+func overrule(reasons []Reason, name string) {
+	for i := range reasons {
+		if r := &reasons[i]; overrulable[r.Name] && r.Overruled == "" {
+			r.Overruled = name
+		}
 	}
-	return fmt.Sprintf(", because: %q", stated)
+}
+
+// phrase is a part of a sentence.
+type phrase = sentence.Sentence
+
+// say makes a phrase. Its format is a constant, for the catalogues to find it.
+func say(format string, args ...any) phrase { return sentence.New(format, args...) }
+
+// because appends a stated reason and its legal ground to a sentence.
+func because(stated, legalRef string) phrase {
+	switch {
+	case stated == "" && legalRef == "":
+		return phrase{}
+	case legalRef == "":
+		return say(", because: %q", stated)
+	case stated == "":
+		return say(" (%s)", legalRef)
+	}
+	return say(", because: %q (%s)", stated, legalRef)
 }
 
 // window appends a window to a sentence.
-func window(from, until statement.Time) string {
-	var s string
-	if from != 0 {
-		s += " from " + from.String()
+func window(from, until statement.Time) phrase {
+	switch {
+	case from == 0 && until == 0:
+		return phrase{}
+	case until == 0:
+		return say(" from %s", from)
+	case from == 0:
+		return say(" until %s", until)
 	}
-	if until != 0 {
-		s += " until " + until.String()
+	return say(" from %s until %s", from, until)
+}
+
+// kindName is a kind of code in a sentence.
+func kindName(k statement.CodeKind) phrase {
+	switch k {
+	case statement.Vaccination:
+		return say("vaccination")
+	case statement.Test:
+		return say("test")
+	case statement.Recovery:
+		return say("recovery")
+	case statement.Health:
+		return say("health")
+	case statement.Itinerary:
+		return say("itinerary")
 	}
-	return s
+	return say("%s", k)
 }
 
 // kindsOf says which codes a list of kinds stands for.
-func kindsOf(kinds []statement.CodeKind) string {
+func kindsOf(kinds []statement.CodeKind) phrase {
 	if len(kinds) == 0 {
-		return "codes of every kind"
+		return say("codes of every kind")
 	}
-	names := make([]string, len(kinds))
+	names := make([]phrase, len(kinds))
 	for i, k := range kinds {
-		names[i] = string(k)
+		names[i] = kindName(k)
 	}
-	return strings.Join(names, ", ") + " codes"
+	return say("%s codes", sentence.Join(names...))
 }
+
+// codesOf says which codes terms stand for.
+func codesOf(t *state.Terms) phrase {
+	kinds := kindsOf(t.Kinds)
+	switch {
+	case len(t.Formats) == 0 && len(t.Algorithms) == 0:
+		return kinds
+	case len(t.Algorithms) == 0:
+		return say("%s of format %s", kinds, listed(t.Formats))
+	case len(t.Formats) == 0:
+		return say("%s signed with %s", kinds, listed(t.Algorithms))
+	}
+	return say("%s of format %s signed with %s", kinds, listed(t.Formats), listed(t.Algorithms))
+}
+
+// listed is a list of names in a sentence.
+func listed(names []string) string { return strings.Join(names, ", ") }

@@ -1,7 +1,6 @@
 package recognition
 
 import (
-	"fmt"
 	"time"
 
 	"concordat/healthcode"
@@ -12,8 +11,8 @@ import (
 // key judges whether a key was good for a code of this kind when the code was
 // issued (T2).
 func (j *judge) key(f *findings, k *state.IssuerKey, v *healthcode.Verified, same []state.IssuerKey, voices voices) {
-	if kind := statement.CodeKind(v.Kind()); !covers(k.Kinds, kind) {
-		f.add(KeyNotForKind, at(k.RegisteredAt), "The key is registered for %s, and this is a %s code.", kindsOf(k.Kinds), kind)
+	if kind := statement.CodeKind(v.Kind()); !among(k.Kinds, kind) {
+		f.add(KeyNotForKind, at(k.RegisteredAt), "The key is registered for %s, and this code's kind is %s.", kindsOf(k.Kinds), kindName(kind))
 	}
 	issue := issueTime{latest: v.IssuedAt(), known: true}
 	if issue.latest.IsZero() {
@@ -21,7 +20,7 @@ func (j *judge) key(f *findings, k *state.IssuerKey, v *healthcode.Verified, sam
 	}
 	j.keyWindow(f, k, v, issue)
 	if k.RetiredAt != 0 {
-		issue.until(f, k.RetiredAt, KeyRetired, k.RetiredBy, fmt.Sprintf("%s retired the key as of %s", k.Region, k.RetiredAt))
+		issue.until(f, k.RetiredAt, KeyRetired, k.RetiredBy, say("%s retired the key as of %s", k.Region, k.RetiredAt))
 	}
 	compromise(f, same, voices, issue)
 }
@@ -31,10 +30,10 @@ func (j *judge) key(f *findings, k *state.IssuerKey, v *healthcode.Verified, sam
 // codes before it and no holder can help that.
 func (j *judge) keyWindow(f *findings, k *state.IssuerKey, v *healthcode.Verified, issue issueTime) {
 	if k.ValidFrom != 0 {
-		issue.from(f, k.ValidFrom, KeyNotYetValid, at(k.RegisteredAt), fmt.Sprintf("%s lets the key issue codes from %s on", k.Region, k.ValidFrom))
+		issue.from(f, k.ValidFrom, KeyNotYetValid, at(k.RegisteredAt), say("%s lets the key issue codes from %s on", k.Region, k.ValidFrom))
 	}
 	if k.ValidUntil != 0 {
-		issue.until(f, k.ValidUntil, KeyExpired, at(k.RegisteredAt), fmt.Sprintf("%s lets the key issue codes until %s", k.Region, k.ValidUntil))
+		issue.until(f, k.ValidUntil, KeyExpired, at(k.RegisteredAt), say("%s lets the key issue codes until %s", k.Region, k.ValidUntil))
 	}
 	if len(k.Certificate) == 0 {
 		return
@@ -47,7 +46,7 @@ func (j *judge) keyWindow(f *findings, k *state.IssuerKey, v *healthcode.Verifie
 		return
 	}
 	if k.ValidUntil == 0 {
-		issue.until(f, statement.TimeOf(c.notAfter), KeyExpired, at(k.RegisteredAt), "The key's certificate ends at "+stamp(c.notAfter))
+		issue.until(f, statement.TimeOf(c.notAfter), KeyExpired, at(k.RegisteredAt), say("The key's certificate ends at %s", stamp(c.notAfter)))
 	}
 	if issue.known && k.ValidFrom == 0 && issue.latest.Before(c.notBefore) {
 		f.add(IssuedBeforeCert, at(k.RegisteredAt), "The code was issued at %s, before its certificate begins at %s.", stamp(issue.latest), stamp(c.notBefore))
@@ -66,16 +65,16 @@ func compromise(f *findings, same []state.IssuerKey, voices voices, issue issueT
 		}
 		// A code without a time of issue is spared if even now is early enough.
 		spared := o.SpareEarlier && issue.latest.Before(o.Since.Time())
-		said := fmt.Sprintf("declared the key compromised since %s", o.Since)
+		said := say("declared the key compromised since %s", o.Since)
 		switch {
 		case !voices[o.Region]:
-			f.add(KeyCompromiseClaimed, at(o.ChangedAt), "%s, whose word does not count here, %s%s.", o.Region, said, because(o.Reason))
+			f.add(KeyCompromiseClaimed, at(o.ChangedAt), "%s, whose word does not count here, %s%s.", o.Region, said, because(o.Reason, ""))
 		case spared:
-			f.add(KeyCompromisedLater, at(o.ChangedAt), "%s %s, and spares codes issued before, as this one was%s.", o.Region, said, because(o.Reason))
+			f.add(KeyCompromisedLater, at(o.ChangedAt), "%s %s, and spares codes issued before, as this one was%s.", o.Region, said, because(o.Reason, ""))
 		case o.SpareEarlier:
-			f.add(KeyCompromised, at(o.ChangedAt), "%s %s, and spares only codes issued before%s.", o.Region, said, because(o.Reason))
+			f.add(KeyCompromised, at(o.ChangedAt), "%s %s, and spares only codes issued before%s.", o.Region, said, because(o.Reason, ""))
 		default:
-			f.add(KeyCompromised, at(o.ChangedAt), "%s %s, which refuses all its codes%s.", o.Region, said, because(o.Reason))
+			f.add(KeyCompromised, at(o.ChangedAt), "%s %s, which refuses all its codes%s.", o.Region, said, because(o.Reason, ""))
 		}
 	}
 }
@@ -88,7 +87,7 @@ type issueTime struct {
 }
 
 // until finds against a code that was issued after t.
-func (i issueTime) until(f *findings, t statement.Time, name string, on *uint64, said string) {
+func (i issueTime) until(f *findings, t statement.Time, name string, on *uint64, said phrase) {
 	switch {
 	case !i.latest.After(t.Time()):
 	case i.known:
@@ -99,7 +98,7 @@ func (i issueTime) until(f *findings, t statement.Time, name string, on *uint64,
 }
 
 // from finds against a code that was issued before t.
-func (i issueTime) from(f *findings, t statement.Time, name string, on *uint64, said string) {
+func (i issueTime) from(f *findings, t statement.Time, name string, on *uint64, said phrase) {
 	switch {
 	case i.known && !i.latest.Before(t.Time()):
 	case i.known:

@@ -5,26 +5,39 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
+
+	"concordat/ledger/statement"
+	"concordat/recognition/certlogic"
+	"concordat/recognition/rules"
 )
 
 // validity is the window that a certificate gives its key.
 type validity struct{ notBefore, notAfter time.Time }
 
-// keyCache remembers issuers' keys and certificates as parsed, because parsing
-// adds about a sixth to a check (BenchmarkDecide). It is a convenience of time
+// keyCache remembers issuers' keys and certificates, and the conditions of
+// special cases, as parsed, because parsing a key adds about a sixth to a check
+// (BenchmarkDecide). It is a convenience of time
 // only: decisions are the same with one, another or none. It is safe for
 // concurrent use and bounded. A nil *keyCache remembers nothing.
 type keyCache struct {
 	keys         memory[crypto.PublicKey]
 	certificates memory[validity]
+	conditions   memory[*certlogic.Expression]
+	rules        memory[*rules.Rule]
+	sets         memory[[]any] // the codes of value sets
 }
 
-// newKeyCache makes a cache of about n keys, and as many certificates.
+// newKeyCache makes a cache of about n keys, and as many certificates and conditions.
 func newKeyCache(n int) *keyCache {
 	half := n/2 + 1
-	return &keyCache{keys: memory[crypto.PublicKey]{half: half}, certificates: memory[validity]{half: half}}
+	return &keyCache{
+		keys: memory[crypto.PublicKey]{half: half}, certificates: memory[validity]{half: half},
+		conditions: memory[*certlogic.Expression]{half: half},
+		rules:      memory[*rules.Rule]{half: min(half, 512)}, sets: memory[[]any]{half: min(half, 128)}, // each may take 100 kB
+	}
 }
 
 // publicKey parses a SubjectPublicKeyInfo.
@@ -69,6 +82,17 @@ func (c *keyCache) certificate(der []byte) (validity, error) {
 		return parse()
 	}
 	return c.certificates.get(der, parse)
+}
+
+// condition reads the condition of a special case.
+func (c *keyCache) condition(d *statement.Document) (*certlogic.Expression, error) {
+	parse := func() (*certlogic.Expression, error) { return parseCondition(d) }
+	if c == nil {
+		return parse()
+	}
+	// What it is unpacked to depends on the size and the digest that it names, too.
+	key := fmt.Appendf(nil, "%d %x ", d.Size, d.Digest)
+	return c.conditions.get(append(key, d.Deflated...), parse)
 }
 
 // memory is a map of two generations. What is used moves to the young one;

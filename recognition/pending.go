@@ -13,14 +13,21 @@ import (
 // Urgent reports whether what a statement says counts, at the nodes that hold
 // it, before it is ordered: it denies and allows nothing, so that acting on it
 // early can only be too strict. A signature that verifies is all that is needed.
+//
+// Once ordered, a suspension or a special case replaces the one before it, which
+// may have denied more. Before, it stands beside it: see overlaid.
 func Urgent(b statement.Body) bool {
 	switch b := b.(type) {
 	case *statement.Revoke, *statement.CompromiseKey, *statement.RetireKey:
+		return true
+	case *statement.Suspend:
 		return true
 	case *statement.DeclareRisk:
 		return b.Refuse
 	case *statement.ChangeRisk:
 		return b.Refuse
+	case *statement.DeclareCase:
+		return !b.Admit
 	}
 	return false
 }
@@ -43,7 +50,12 @@ type Pending struct {
 	batches []int                              // the large ones, which are searched
 	keys    map[issuerKey][]int                // retirements and compromises
 	risks   map[statement.Area][]int
+	grants  map[agreement][]int        // suspensions
+	cases   map[statement.Region][]int // special cases that refuse
 }
+
+// agreement is one region's recognition of another.
+type agreement struct{ grantor, grantee statement.Region }
 
 type issuerKey struct {
 	region statement.Region
@@ -59,6 +71,7 @@ const smallBatch = 16
 func NewPending(statements []PendingStatement) *Pending {
 	p := &Pending{
 		single: map[statement.RevocationHash][]int{}, keys: map[issuerKey][]int{}, risks: map[statement.Area][]int{},
+		grants: map[agreement][]int{}, cases: map[statement.Region][]int{},
 	}
 	for _, s := range statements {
 		if !Urgent(s.Body) {
@@ -88,6 +101,11 @@ func NewPending(statements []PendingStatement) *Pending {
 			p.risks[b.Area] = append(p.risks[b.Area], i)
 		case *statement.ChangeRisk:
 			p.risks[b.Area] = append(p.risks[b.Area], i)
+		case *statement.Suspend:
+			of := agreement{s.Issuer, b.Region}
+			p.grants[of] = append(p.grants[of], i)
+		case *statement.DeclareCase:
+			p.cases[s.Issuer] = append(p.cases[s.Issuer], i)
 		}
 	}
 	return p
@@ -110,7 +128,10 @@ func indexOf(i int) uint64 { return firstPending + uint64(i) }
 
 // overlaid is a state with what is pending laid over it. It only adds what
 // speaks against a code: a finer risk area may replace the word on a broader
-// one, which is why DecidePending keeps the answer without it too.
+// one, which is why DecidePending keeps the answer without it too. A pending
+// suspension stands beside the ordered one (recognition.pending), a pending
+// special case beside the one of its name. That an admission ends with it, as with
+// any end, counts once it is ordered.
 type overlaid struct {
 	State
 	pending *Pending
@@ -191,7 +212,7 @@ func (p *Pending) revocations(h statement.RevocationHash) []state.RevocationEven
 	out := make([]state.RevocationEvent, len(in))
 	for n, i := range in {
 		b := p.said[i].Body.(*statement.Revoke) // NewPending put no other there
-		out[n] = state.RevocationEvent{Type: b.HashType, Authority: p.said[i].Issuer, Index: indexOf(i), Expires: b.Expires}
+		out[n] = state.RevocationEvent{Type: b.HashType, Authority: p.said[i].Issuer, Index: indexOf(i), Expires: b.Expires, IssuedBefore: b.IssuedBefore}
 	}
 	return out
 }
@@ -236,6 +257,35 @@ func (o overlaid) RiskAreas(area statement.Area) ([]state.RiskArea, error) {
 	slices.SortStableFunc(out, func(a, b state.RiskArea) int {
 		return cmp.Or(cmp.Compare(a.Authority, b.Authority), cmp.Compare(a.Scheme, b.Scheme))
 	})
+	return out, nil
+}
+
+// suspended are the pending suspensions of a recognition.
+func (p *Pending) suspended(grantor, grantee statement.Region) []suspension {
+	var out []suspension
+	for _, i := range p.grants[agreement{grantor, grantee}] {
+		b := p.said[i].Body.(*statement.Suspend) // NewPending put no other there
+		out = append(out, suspension{
+			state.Suspension{Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason, LegalRef: b.LegalRef}, indexOf(i),
+		})
+	}
+	return out
+}
+
+// SpecialCases implements State. What is pending refuses beside what is ordered,
+// and replaces nothing.
+func (o overlaid) SpecialCases(by statement.Region) ([]state.SpecialCase, error) {
+	cases, err := o.State.SpecialCases(by)
+	pending := o.pending.cases[by]
+	if err != nil || len(pending) == 0 {
+		return cases, err
+	}
+	out := slices.Clone(cases)
+	for _, i := range pending {
+		b := o.pending.said[i].Body.(*statement.DeclareCase) // NewPending put no other there
+		out = append(out, state.SpecialCase{Authority: by, Case: *b, ChangedAt: indexOf(i)})
+	}
+	slices.SortStableFunc(out, func(a, b state.SpecialCase) int { return cmp.Compare(a.Case.Name, b.Case.Name) })
 	return out, nil
 }
 

@@ -41,6 +41,10 @@ func urgent(t testing.TB, s sample) map[string]recognition.PendingStatement {
 		"a retirement":                  held("XA", &statement.RetireKey{Key: thumbprint, At: 1}, nil),
 		"a risk area":                   held("XB", &statement.DeclareRisk{RiskLevel: level}, nil),
 		"a changed risk area":           held("XB", &statement.ChangeRisk{RiskLevel: level}, nil),
+		"a suspension":                  held("XB", &statement.Suspend{Region: "XA", Reason: "forged cards", LegalRef: "Order 7"}, nil),
+		"a suspension of a kind":        held("XB", &statement.Suspend{Region: "XA", Kinds: []statement.CodeKind{statement.Vaccination}, Reason: "forged cards"}, nil),
+		"a special case":                held("XB", &statement.DeclareCase{Name: "batch-7", Keys: []statement.Thumbprint{thumbprint}, Reason: "recalled"}, nil),
+		"another of its name":           held("XB", &statement.DeclareCase{Name: "batch-7", Region: "XA", Reason: "recalled"}, nil),
 	}
 }
 
@@ -52,6 +56,50 @@ func cutOff(t testing.TB) (*network, sample, recognition.Query) {
 	n.must("XB", &statement.Grant{Terms: statement.Terms{Region: "XA"}}, nil)
 	at := time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
 	return n, s, recognition.Query{Region: "XB", At: at, Itinerary: []recognition.Stay{{Area: "XB-1-2", From: at.Add(-48 * time.Hour), To: at.Add(-24 * time.Hour)}}}
+}
+
+// TestPendingStandsBeside: a pending suspension or special case replaces neither
+// what is ordered nor another that is pending.
+func TestPendingStandsBeside(t *testing.T) {
+	n, s, q := cutOff(t)
+	q.Itinerary = nil
+	suspend := func(kinds ...statement.CodeKind) *statement.Suspend {
+		return &statement.Suspend{Region: "XA", Kinds: kinds, Reason: "forged cards"}
+	}
+	refuse := func(kinds ...statement.CodeKind) *statement.DeclareCase {
+		return &statement.DeclareCase{Name: "some", Kinds: kinds, Reason: "recalled"}
+	}
+	for name, c := range map[string]struct {
+		ordered []statement.Body
+		pending []statement.Body
+		want    recognition.Outcome
+	}{
+		"a narrower suspension after a pending one": {nil, []statement.Body{suspend(), suspend(statement.Test)}, recognition.Refused},
+		"a suspension that does not concern it":     {nil, []statement.Body{suspend(statement.Test)}, recognition.Recognized},
+		"a narrower case after a pending one":       {nil, []statement.Body{refuse(), refuse(statement.Test)}, recognition.Refused},
+		"a narrower case after an ordered one":      {[]statement.Body{refuse()}, []statement.Body{refuse(statement.Test)}, recognition.Refused},
+		"a case that does not concern it":           {nil, []statement.Body{refuse(statement.Test)}, recognition.Recognized},
+		"a case in the place of one that admits": {
+			[]statement.Body{&statement.Withdraw{Region: "XA"}, &statement.DeclareCase{Name: "some", Admit: true, Reason: "guests"}},
+			[]statement.Body{refuse(statement.Test)}, recognition.Recognized,
+		},
+		"a suspension that an ordered case overrules": {
+			[]statement.Body{&statement.DeclareCase{Name: "guests", Admit: true, Reason: "guests"}},
+			[]statement.Body{suspend()}, recognition.Recognized,
+		},
+	} {
+		n := n.clone()
+		for _, body := range c.ordered {
+			n.must("XB", body, nil)
+		}
+		var some []recognition.PendingStatement
+		for _, body := range c.pending {
+			some = append(some, held("XB", body, nil))
+		}
+		if with, _ := decidePending(t, n, s, q, recognition.NewPending(some)); with.Decision != c.want {
+			t.Errorf("%s: %s, want %s: %+v", name, with.Decision, c.want, with.Reasons)
+		}
+	}
 }
 
 func decidePending(t testing.TB, n *network, s sample, q recognition.Query, p *recognition.Pending) (with, without recognition.Decision) {
@@ -119,9 +167,15 @@ func TestPendingIsStrict(t *testing.T) {
 	}
 
 	// What is not urgent is left out, and nil says nothing.
-	lift := held("XB", &statement.LiftRisk{Area: "XB-1", Scheme: "default", At: 1}, nil)
-	if p := recognition.NewPending([]recognition.PendingStatement{lift}); p.Len() != 0 {
-		t.Errorf("a lift counts before it is ordered")
+	for _, allows := range []statement.Body{
+		&statement.LiftRisk{Area: "XB-1", Scheme: "default", At: 1},
+		&statement.DeclareCase{Name: "guests", Admit: true, Reason: "guests of the state"},
+		&statement.EndCase{Name: "batch-7", At: 1},
+		&statement.PublishScheme{Name: "default", Levels: []statement.SchemeLevel{{Name: "high", Refuse: true}}},
+	} {
+		if p := recognition.NewPending([]recognition.PendingStatement{held("XB", allows, nil)}); p.Len() != 0 {
+			t.Errorf("%s counts before it is ordered", allows.Kind())
+		}
 	}
 	if with, without = decidePending(t, n, s, q, nil); with.Decision != without.Decision {
 		t.Errorf("nothing makes %s of %s", with.Decision, without.Decision)
@@ -142,6 +196,10 @@ func TestPendingOnlyDenies(t *testing.T) {
 	others := []statement.Body{
 		&statement.Grant{Terms: statement.Terms{Region: "XA", Kinds: []statement.CodeKind{statement.Vaccination}}},
 		&statement.Suspend{Region: "XA", Reason: "forgeries"},
+		&statement.Suspend{Region: "XA", Kinds: []statement.CodeKind{statement.Test}, Reason: "tests only"},
+		&statement.DeclareCase{Name: "batch-7", Admit: true, Reason: "guests"},
+		&statement.DeclareCase{Name: "others", Admit: true, Reason: "guests"},
+		&statement.DeclareCase{Name: "batch-7", Region: "XA", Kinds: []statement.CodeKind{statement.Test}, Reason: "tests only"},
 		&statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "XB", Scheme: "default", Level: "high", From: 1, Lookback: 14, Refuse: true}},
 		&statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "XB-1", Scheme: "default", Level: "low", From: 1, Lookback: 14}},
 	}

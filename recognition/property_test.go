@@ -260,6 +260,14 @@ type levels struct {
 	areas map[statement.Area]state.RiskArea
 }
 
+func (levels) Rules(statement.Region) ([]state.RuleRecord, error)         { return nil, nil }
+func (levels) ValueSets(statement.Region) ([]state.ValueSet, error)       { return nil, nil }
+func (levels) SpecialCases(statement.Region) ([]state.SpecialCase, error) { return nil, nil }
+func (levels) SchemesOf(statement.Region) ([]state.Scheme, error)         { return nil, nil }
+func (levels) Scheme(statement.Region, string) (state.Scheme, bool, error) {
+	return state.Scheme{}, false, nil
+}
+
 func (l levels) Authority(r statement.Region) (state.Authority, bool, error) {
 	return state.Authority{}, r == "CN", nil
 }

@@ -47,13 +47,15 @@ func (k Knowledge) stale() bool { return k.Age < 0 || k.Age > k.MaxAge }
 type Query struct {
 	Region    statement.Region // the region that decides
 	At        time.Time        // the time asked about
+	Arrival   statement.Area   // where in the region the person arrives: its rules may differ there; "": the region itself
 	Itinerary []Stay           // where the person says to have been
 	Knowledge Knowledge
 }
 
 // Validate checks what Decide takes for granted: how many codes, the region's
-// form, and that the itinerary can be one. A stay may go on past the time asked
-// about; one that only begins after it is no itinerary. Errors wrap ErrQuery.
+// form, that the place of arrival is in it, and that the itinerary can be one. A
+// stay may go on past the time asked about; one that only begins after it is no
+// itinerary. Errors wrap ErrQuery.
 func (q *Query) Validate(codes int) error {
 	if codes < 0 || codes > MaxCodes {
 		return fmt.Errorf("%w: %d codes, at most %d; ask in parts", ErrQuery, codes, MaxCodes)
@@ -63,6 +65,14 @@ func (q *Query) Validate(codes int) error {
 	}
 	if y := q.At.Year(); y < 1970 || y > 9999 {
 		return fmt.Errorf("%w: at: the year is %d, want 1970 to 9999", ErrQuery, y)
+	}
+	if q.Arrival != "" {
+		if err := q.Arrival.Validate(); err != nil {
+			return fmt.Errorf("%w: arrival: %w", ErrQuery, err)
+		}
+		if !statement.Area(q.Region).Covers(q.Arrival) {
+			return fmt.Errorf("%w: arrival: %s is not in %s, the region that decides", ErrQuery, q.Arrival, q.Region)
+		}
 	}
 	if n := len(q.Itinerary); n > MaxStays {
 		return fmt.Errorf("%w: itinerary: %d stays, at most %d", ErrQuery, n, MaxStays)

@@ -39,8 +39,10 @@ func TestNames(t *testing.T) {
 		if m.Final && m.Effect != recognition.Against {
 			t.Errorf("%q is final and %q; only what is against can be", m.Name, m.Effect)
 		}
-		if m.Text == "" {
-			t.Errorf("%q has no meaning", m.Name)
+		for part, text := range map[string]string{"when it is given": m.Text, "what it rests on": m.Rests, "what to do": m.Do} {
+			if text == "" || strings.HasSuffix(text, ".") || strings.Contains(text, "|") {
+				t.Errorf("%q: %s is said in half a sentence, without a full stop: %q", m.Name, part, text)
+			}
 		}
 	}
 	slices.Sort(inTable)
@@ -98,11 +100,15 @@ of these rules that applies:
 4. something unknown: ` + "`undetermined`" + `;
 5. otherwise: ` + "`recognized`" + `.
 
+A reason that names a special case in ` + "`overruledBy`" + ` is told, and has no weight in
+any of these: the checking region has declared that it admits such codes all the same.
+
 A node that has ordered more than is final decides on both states, and the
 stricter answer stands: what is ordered counts against a code at once, and for
 it once it is final.
 
-Codes shown together are judged together: one that is refused refuses all.
+Codes shown together are judged together, as one person's: one that is refused
+refuses all.
 
 A vote on an authority takes from it what it would say next, never what it has
 said. The codes of one that was *expelled* are refused everywhere
@@ -113,18 +119,22 @@ judged as before, with a note. Both hold in a node's answer and in a bundle's, f
 the vote on that the answer knows of. A node whose own authority is expelled hears
 nothing newer, and marks every answer with ` + "`asOf.standing`" + `: rely on another's.
 
-| name | effect | meaning |
-|---|---|---|
+No reason names a person, or tells an id, a birth date or a status: what a code
+says of its holder stands in the answer's ` + "`codes`" + `, for the verifier to see.
+
+Each reason below has its effect, when it is given, what it rests on (the statement
+whose index it carries, where it is one), and what a traveller can do about it.
+
 `)
 	for _, m := range recognition.Reasons {
 		effect := string(m.Effect)
 		if m.Final {
 			effect += ", final"
 		}
-		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", m.Name, effect, m.Text)
+		fmt.Fprintf(&want, "## `%s`\n\n*%s* · %s.\n\n- Rests %s.\n- What you can do: %s.\n\n", m.Name, effect, upper(m.Text), m.Rests, m.Do)
 	}
 	if flag.Lookup("rewrite").Value.String() == "true" { // datadriven's flag
-		if err := os.WriteFile(path, []byte(want.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(strings.TrimSuffix(want.String(), "\n")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,9 +142,17 @@ nothing newer, and marks every answer with ` + "`asOf.standing`" + `: rely on an
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(got) != want.String() {
+	if string(got) != strings.TrimSuffix(want.String(), "\n") {
 		t.Errorf("docs/reasons.md is not what the table says; go test ./recognition -run Documented -rewrite")
 	}
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	if strings.HasPrefix(s, "`") {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // TestSharedWords checks that codes and statements name kinds and hashes alike:

@@ -80,8 +80,10 @@ type told struct {
 }
 
 // revoked judges what was said of the code for one registration of its key (W2).
-func (j *judge) revoked(f *findings, said *said, voices voices) error {
-	now := statement.TimeOf(j.query.At)
+// A revocation of what was issued before some time says nothing of a code that
+// was issued then or later; a code that does not tell is not spared.
+func (j *judge) revoked(f *findings, v *healthcode.Verified, said *said, voices voices) error {
+	now, issued := statement.TimeOf(j.query.At), statement.TimeOf(v.IssuedAt())
 	var all []told
 	for i := range said.hashes {
 		h := &said.hashes[i]
@@ -91,6 +93,9 @@ func (j *judge) revoked(f *findings, said *said, voices voices) error {
 				return err
 			}
 			for _, e := range events {
+				if e.Spares(issued) {
+					continue
+				}
 				if e.InForce(now) {
 					all = append(all, told{e, Revoked})
 				} else if e.UndoneBy != nil && now < e.Expires { // bundles have left out what expired
@@ -99,7 +104,7 @@ func (j *judge) revoked(f *findings, said *said, voices voices) error {
 			}
 		}
 		for _, e := range h.events {
-			if !voices[e.Authority] && e.InForce(now) {
+			if !voices[e.Authority] && e.InForce(now) && !e.Spares(issued) {
 				all = append(all, told{e, RevokedElsewhere})
 			}
 		}
@@ -115,13 +120,13 @@ func (j *judge) revoked(f *findings, said *said, voices voices) error {
 			return err
 		}
 	}
-	switch elsewhere := "by authorities whose word does not count for this code were not all looked at"; {
+	switch {
 	case left > 0 && said.cut:
-		f.add(RevocationsLeftOut, nil, "%d more statements about the code's revocation are left out here, and those %s.", left, elsewhere)
+		f.add(RevocationsLeftOut, nil, "%d more statements about the code's revocation are left out here, and those by authorities whose word does not count for this code were not all looked at.", left)
 	case left > 0:
 		f.add(RevocationsLeftOut, nil, "%d more statements about the code's revocation are left out here.", left)
 	case said.cut:
-		f.add(RevocationsLeftOut, nil, "Statements about the code's revocation %s.", elsewhere)
+		f.add(RevocationsLeftOut, nil, "Statements about the code's revocation by authorities whose word does not count for this code were not all looked at.")
 	}
 	if free {
 		f.add(NotRevoked, nil, "No revocation that counts names the code.")
@@ -156,10 +161,10 @@ func (j *judge) tell(f *findings, t told) error {
 		return err
 	}
 	if t.name == RevokedElsewhere {
-		f.add(RevokedElsewhere, at(t.Index), "%s, whose word does not count for this code, revoked it by its %s hash%s.", t.Authority, t.Type, because(reason))
+		f.add(RevokedElsewhere, at(t.Index), "%s, whose word does not count for this code, revoked it by its %s hash%s.", t.Authority, t.Type, because(reason, ""))
 		return nil
 	}
-	f.add(Revoked, at(t.Index), "%s revoked the code by its %s hash%s.", t.Authority, t.Type, because(reason))
+	f.add(Revoked, at(t.Index), "%s revoked the code by its %s hash%s.", t.Authority, t.Type, because(reason, ""))
 	return nil
 }
 

@@ -3,8 +3,6 @@ package recognition
 import (
 	"crypto"
 	"fmt"
-	"slices"
-	"time"
 
 	"concordat/healthcode"
 	"concordat/ledger/state"
@@ -33,6 +31,16 @@ type State interface {
 	Recognition(grantor, grantee statement.Region) (state.Recognition, bool, error)
 	// RiskAreas gives every authority's word on exactly this area, in every scheme.
 	RiskAreas(statement.Area) ([]state.RiskArea, error)
+	// Rules gives an authority's rules with their versions, retired ones included.
+	Rules(statement.Region) ([]state.RuleRecord, error)
+	// ValueSets gives an authority's value sets, retired ones included, by id.
+	ValueSets(statement.Region) ([]state.ValueSet, error)
+	// Scheme gives what an authority makes of the levels under a name; false if it has said nothing.
+	Scheme(by statement.Region, name string) (state.Scheme, bool, error)
+	// SchemesOf gives everything that an authority makes of levels, by name.
+	SchemesOf(statement.Region) ([]state.Scheme, error)
+	// SpecialCases gives an authority's special cases, ended ones included, by name.
+	SpecialCases(statement.Region) ([]state.SpecialCase, error)
 }
 
 // judge is one run of Decide: the question, and what was read for it already.
@@ -48,12 +56,10 @@ type judge struct {
 	recognitions map[statement.Region]recognition
 	authorities  map[statement.Region]authority
 	risks        map[statement.Area][]state.RiskArea
-}
-
-// recognition is one look-up of the verifying region's recognition of another.
-type recognition struct {
-	state.Recognition
-	exists bool
+	schemes      map[speaker]*state.Scheme // nil: there is none
+	cases        []state.SpecialCase       // in force at the time asked about, once casesRead
+	casesRead    bool
+	library      library
 }
 
 // recognition reads how the verifying region recognises of's codes.
@@ -65,34 +71,15 @@ func (j *judge) recognition(of statement.Region) (recognition, error) {
 	if err != nil {
 		return recognition{}, fmt.Errorf("reading the recognition of %s by %s: %w", of, j.query.Region, err)
 	}
+	out := recognition{Recognition: r, exists: ok}
+	if o, ok := j.state.(overlaid); ok {
+		out.pending = o.pending.suspended(j.query.Region, of)
+	}
 	if j.recognitions == nil {
 		j.recognitions = make(map[statement.Region]recognition)
 	}
-	j.recognitions[of] = recognition{r, ok}
-	return j.recognitions[of], nil
-}
-
-// inForce reports whether a recognition covers codes of a kind at a time.
-func (r *recognition) inForce(kind statement.CodeKind, at time.Time) bool {
-	return r.Status != state.Withdrawn &&
-		within(at, r.Terms.From, r.Terms.Until) && covers(r.Terms.Kinds, kind) &&
-		!r.suspends(kind, at)
-}
-
-// suspends reports whether a recognition is suspended for a kind at a time.
-func (r *recognition) suspends(kind statement.CodeKind, at time.Time) bool {
-	return r.Status == state.Suspended && r.Suspension != nil &&
-		covers(r.Suspension.Kinds, kind) && within(at, r.Suspension.From, r.Suspension.Until)
-}
-
-// within reports whether t is in a window with both ends (T1); an end that is not given is open.
-func within(t time.Time, from, until statement.Time) bool {
-	return (from == 0 || !t.Before(from.Time())) && (until == 0 || !t.After(until.Time()))
-}
-
-// covers reports whether a list of kinds, where none means all, has kind.
-func covers(kinds []statement.CodeKind, kind statement.CodeKind) bool {
-	return len(kinds) == 0 || slices.Contains(kinds, kind)
+	j.recognitions[of] = out
+	return out, nil
 }
 
 // signatures are the findings on codes' signatures: the dearest part of a

@@ -8,11 +8,11 @@ import (
 	"concordat/ledger/statement"
 )
 
-// voices is the authorities whose word counts about codes of a kind that are
+// voices is the authorities whose word counts about codes of a class that are
 // judged under one registration (W2, W3).
 type voices map[statement.Region]bool
 
-// voices finds whose word counts for codes of a kind under registration k. same
+// voices finds whose word counts for codes of a class under registration k. same
 // is every registration of its public key.
 //
 // Of two authorities that have registered one key, the earlier one may speak of
@@ -21,7 +21,7 @@ type voices map[statement.Region]bool
 // could register another's key and have that one's codes refused. The first
 // registration of each counts, because the owner may register its key again
 // later, with a newer certificate.
-func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, kind statement.CodeKind) (voices, error) {
+func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, c class) (voices, error) {
 	first := make(map[statement.Region]uint64)
 	for _, o := range same {
 		if at, known := first[o.Region]; !known || o.RegisteredAt < at {
@@ -33,7 +33,7 @@ func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, kind statemen
 		if out[o.Region] || first[o.Region] >= first[k.Region] {
 			continue
 		}
-		trusted, err := j.trusts(o.Region, kind)
+		trusted, err := j.trusts(o.Region, c)
 		if err != nil {
 			return nil, err
 		}
@@ -62,17 +62,22 @@ func (j *judge) registrations(k *state.IssuerKey) ([]state.IssuerKey, error) {
 }
 
 // trusts reports whether an authority's word about what is not its own counts
-// (W2, W3, W4): it is the verifying region, or that region recognises its codes
-// of one of the kinds at the time asked about.
-func (j *judge) trusts(authority statement.Region, kinds ...statement.CodeKind) (bool, error) {
+// for codes of a class (W2, W3): it is the verifying region, or that region
+// recognises its codes of that class at the time asked about.
+func (j *judge) trusts(authority statement.Region, c class) (bool, error) {
 	if authority == j.query.Region {
 		return true, nil
 	}
 	r, err := j.recognition(authority)
-	if err != nil {
-		return false, err
+	return r.inForce(c, j.query.At), err
+}
+
+// trustsSomehow reports the same for codes of a format, of whichever kind (W6);
+// the format "" is any (W4).
+func (j *judge) trustsSomehow(authority statement.Region, format string) (bool, error) {
+	if authority == j.query.Region {
+		return true, nil
 	}
-	return r.exists && slices.ContainsFunc(kinds, func(k statement.CodeKind) bool {
-		return r.inForce(k, j.query.At)
-	}), nil
+	r, err := j.recognition(authority)
+	return r.somehow(format, j.query.At), err
 }

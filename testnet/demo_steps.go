@@ -33,11 +33,14 @@ func (s *story) speak(ctx context.Context, region string, body statement.Body, a
 
 // ask is one question of the story.
 type ask struct {
-	code   string
-	spoil  bool // change one letter of the code
-	stays  []client.Stay
-	place  string // the stays in words
-	maxAge string
+	code     string
+	with     []string  // further codes of the same person
+	at       time.Time // the time asked about; zero: demoTime
+	language string    // of the answer; "": English
+	spoil    bool      // change one letter of the code
+	stays    []client.Stay
+	place    string // the stays in words
+	maxAge   string
 }
 
 func (s *story) question(q ask) client.Check {
@@ -50,8 +53,15 @@ func (s *story) question(q ask) client.Check {
 		}
 		text = text[:i] + string(c) + text[i+1:]
 	}
-	at := demoTime
-	return client.Check{Codes: []string{text}, At: &at, Itinerary: q.stays, MaxAge: q.maxAge}
+	shown := []string{text}
+	for _, name := range q.with {
+		shown = append(shown, s.codes[name].Text)
+	}
+	at := q.at
+	if at.IsZero() {
+		at = demoTime
+	}
+	return client.Check{Codes: shown, At: &at, Itinerary: q.stays, MaxAge: q.maxAge, Language: q.language}
 }
 
 // check asks a region's node, shows the answer, and fails unless the decision
@@ -65,8 +75,17 @@ func (s *story) check(ctx context.Context, region string, q ask, want, reason st
 	if q.spoil {
 		what += " (spoilt)"
 	}
+	for _, name := range q.with {
+		what += " and code " + name
+	}
 	if q.place != "" {
 		what += ", " + q.place
+	}
+	if !q.at.IsZero() {
+		what += " on " + q.at.Format(time.DateOnly)
+	}
+	if q.language != "" {
+		what += ", in language " + q.language
 	}
 	s.say("   %s is asked about %s: %s", region, what, strings.ToUpper(string(a.Decision.Decision)))
 	found := reason == ""

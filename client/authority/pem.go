@@ -48,7 +48,8 @@ type sealer struct {
 	workFactor int    // of scrypt, the exponent of 2; 0: age's own, about a second
 }
 
-func (s sealer) seal(key ed25519.PrivateKey) ([]byte, error) {
+// seal takes whatever key PKCS#8 takes.
+func (s sealer) seal(key any) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a key: %w", err)
@@ -79,28 +80,38 @@ func (s sealer) seal(key ed25519.PrivateKey) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// unseal reads a key's file. Errors wrap ErrKey or ErrPassphrase and never hold what was read.
+// unseal reads the file of an authority's key. Errors are those of parseKey.
 func unseal(data []byte, passphrase Passphrase) (PrivateKey, error) {
-	if encrypted(data) {
-		plain, err := decrypt(data, passphrase)
-		if err != nil {
-			return PrivateKey{}, err
-		}
-		data = plain
-	}
-	block, rest := pem.Decode(data)
-	if block == nil || block.Type != "PRIVATE KEY" || len(bytes.TrimSpace(rest)) > 0 {
-		return PrivateKey{}, fmt.Errorf(`%w: want one PEM block "PRIVATE KEY" (PKCS#8), plain or encrypted by age in armor`, ErrKey)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	parsed, err := parseKey(data, passphrase)
 	if err != nil {
-		return PrivateKey{}, fmt.Errorf("%w: it is not PKCS#8", ErrKey) // err might quote the bytes
+		return PrivateKey{}, err
 	}
 	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
 		return PrivateKey{}, fmt.Errorf("%w: it holds a %T; want Ed25519", ErrKey, parsed)
 	}
 	return newPrivateKey(key), nil
+}
+
+// parseKey reads the one key in a file. Errors wrap ErrKey or ErrPassphrase and
+// never hold what was read.
+func parseKey(data []byte, passphrase Passphrase) (any, error) {
+	if encrypted(data) {
+		plain, err := decrypt(data, passphrase)
+		if err != nil {
+			return nil, err
+		}
+		data = plain
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != "PRIVATE KEY" || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, fmt.Errorf(`%w: want one PEM block "PRIVATE KEY" (PKCS#8), plain or encrypted by age in armor`, ErrKey)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is not PKCS#8", ErrKey) // err might quote the bytes
+	}
+	return parsed, nil
 }
 
 // encrypted reports whether a key's file is encrypted.

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,15 +19,22 @@ func newCheck(t *terminal) *cobra.Command {
 	var q question
 	var o offline
 	cmd := &cobra.Command{
-		Use:   "check CODE…",
+		Use:   "check CODE|FILE…",
 		Short: "Ask whether a code is to be honoured, and why",
 		Long: `  concordat check --node http://127.0.0.1:8461 'HC1:…'
+  concordat check photo.jpg card.smart-health-card
   concordat check --at 2021-06-01T12:00:00Z --region XB --itinerary stays.json - < code.txt
   concordat check --bundle site.bundle --genesis genesis.json --region XB 'HC1:…'
 
-Several codes are one person's, and are judged together. - reads codes from
-standard input, one a line: so they are seen neither in the list of processes
-nor in the shell's history. An itinerary is a JSON list of stays:
+Several codes are one person's, and are judged together. A FILE is a picture
+(PNG or JPEG, told by its content) of one or several codes, a .smart-health-card
+file, or a text file of codes, one a line. - reads the same from standard input:
+so codes are seen neither in the list of processes nor in the shell's history.
+The parts of a SMART Health Card that is spread over several codes may come in
+any order. Pictures are read here, and the node is sent what is in them; only one
+in which nothing is found goes to the node as it is, for its answer.
+
+An itinerary is a JSON list of stays:
 [{"area":"CN-31-0115","from":"2021-05-20T08:00:00Z","to":"2021-05-22T18:00:00Z"}].
 
 The answer gives every reason in the order in which it was reached, with the
@@ -90,6 +92,7 @@ bundle that is stale by the verifier's own --stale makes it undetermined.`,
 type question struct {
 	at          moment
 	region      string
+	arrival     string
 	itinerary   string
 	consistency choice
 	maxAge      time.Duration
@@ -99,6 +102,7 @@ func (q *question) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(&q.at, "at", "the time asked about (default now)")
 	f.StringVar(&q.region, "region", "", "the region that decides (default the node's own; offline, that of --dir)")
+	f.StringVar(&q.arrival, "arrival", "", "the `AREA` of the region where the person arrives, for rules that hold there only (default the region itself)")
 	f.StringVar(&q.itinerary, "itinerary", "", "`FILE` with where the person has been, in JSON")
 	q.consistency = choice{of: []string{"local", "linearizable"}}
 	f.Var(&q.consistency, "consistency", "linearizable first asks the leader what was said last (default local)")
@@ -106,7 +110,7 @@ func (q *question) flags(cmd *cobra.Command) {
 }
 
 func (q *question) request(cmd *cobra.Command, t *terminal, args []string) (ask client.Check, err error) {
-	if ask.Codes, err = readCodes(t, args); err != nil {
+	if ask.Codes, ask.Pictures, err = readShown(t, args); err != nil {
 		return ask, err
 	}
 	ask.Consistency = q.consistency.value
@@ -116,6 +120,13 @@ func (q *question) request(cmd *cobra.Command, t *terminal, args []string) (ask 
 			return ask, usage("--region: %w", err)
 		}
 		ask.Region = string(r)
+	}
+	if q.arrival != "" {
+		a, err := statement.ParseArea(q.arrival)
+		if err != nil {
+			return ask, usage("--arrival: %w", err)
+		}
+		ask.Arrival = string(a)
 	}
 	if !q.at.IsZero() {
 		ask.At = &q.at.Time
@@ -130,58 +141,6 @@ func (q *question) request(cmd *cobra.Command, t *terminal, args []string) (ask 
 		ask.Itinerary, err = readItinerary(q.itinerary)
 	}
 	return ask, err
-}
-
-// readCodes gives the codes on the command line and, for "-", those of standard input.
-func readCodes(t *terminal, args []string) ([]string, error) {
-	var codes []string
-	for i, a := range args {
-		if a != "-" {
-			if err := refuseFile(i+1, a); err != nil {
-				return nil, err
-			}
-			codes = append(codes, a)
-			continue
-		}
-		lines := bufio.NewScanner(t.in)
-		lines.Buffer(nil, maxLine)
-		for lines.Scan() {
-			if line := strings.TrimSpace(lines.Text()); line != "" {
-				codes = append(codes, line)
-			}
-			if len(codes) > recognition.MaxCodes {
-				return nil, usage("more than %d codes; they are judged together, as one person's: check the codes of several people one by one", recognition.MaxCodes)
-			}
-		}
-		if errors.Is(lines.Err(), bufio.ErrTooLong) {
-			return nil, usage("standard input has a line of more than %d bytes; want one code a line", maxLine)
-		}
-		if err := lines.Err(); err != nil {
-			return nil, fmt.Errorf("standard input: %w", err)
-		}
-	}
-	if len(codes) == 0 {
-		return nil, usage("there is no code on standard input")
-	}
-	return codes, nil
-}
-
-// pictures are the endings of files that a later version will look for codes in.
-var pictures = []string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf"}
-
-// refuseFile tells apart what is a file from what is a code. It does not quote
-// the argument unless it is a file's name.
-func refuseFile(place int, arg string) error {
-	if strings.Contains(arg, ":") {
-		return nil // every code has its prefix
-	}
-	if slices.Contains(pictures, strings.ToLower(filepath.Ext(arg))) {
-		return usage("%s looks like a picture; pictures are not read in this version: scan it, and give the text that begins with HC1:", arg)
-	}
-	if _, err := os.Stat(arg); err == nil {
-		return usage("%s is a file; to check the code in it: concordat check - < %s", arg, arg)
-	}
-	return nil // the node says what is wrong with it
 }
 
 // maxItinerary bounds an itinerary's file, in bytes.

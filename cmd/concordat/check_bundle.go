@@ -11,6 +11,7 @@ import (
 
 	"concordat/client"
 	"concordat/healthcode"
+	"concordat/healthcode/intake"
 	"concordat/ledger/bundle"
 	"concordat/ledger/statement"
 	"concordat/recognition"
@@ -76,18 +77,31 @@ func (o *offline) check(t *terminal, ask client.Check, now time.Time) (*offlineA
 	} else if err != nil {
 		return nil, err
 	}
-	codes := make([]recognition.Code, len(ask.Codes))
-	for i, text := range ask.Codes {
-		codes[i].Unverified, codes[i].Err = healthcode.Decode(text, formats...)
+	readings := shownOffline(ask)
+	if err := query.Validate(len(readings)); err != nil {
+		return nil, usage("%w", err)
 	}
-	decision, err := recognition.Decide(codes, query, b.State())
+	decision, err := recognition.Decide(recognition.CodesOf(readings), query, b.State())
 	if err != nil {
 		return nil, err
 	}
+	decision.Locate(readings)
 	return &offlineAnswer{
 		CheckAnswer: client.CheckAnswer{Decision: decision, Region: string(query.Region), At: query.At, AsOf: asOfBundle(b, f)},
 		Bundle:      freshnessOf(b, o.policy(), now),
 	}, nil
+}
+
+// shownOffline reads what is shown as a node does.
+func shownOffline(ask client.Check) []healthcode.Reading {
+	var shown []intake.Shown
+	for _, text := range ask.Codes {
+		shown = append(shown, intake.Text(text))
+	}
+	for _, p := range ask.Pictures {
+		shown = append(shown, intake.Picture(p))
+	}
+	return intake.Read(shown)
 }
 
 // query reads a question as a node does.
@@ -105,10 +119,11 @@ func (o *offline) query(ask client.Check, now time.Time) (recognition.Query, err
 	if ask.At != nil {
 		q.At = ask.At.UTC()
 	}
-	for _, s := range ask.Itinerary { // whose areas readItinerary has checked
+	q.Arrival = statement.Area(ask.Arrival) // which request has checked
+	for _, s := range ask.Itinerary {       // whose areas readItinerary has checked
 		q.Itinerary = append(q.Itinerary, recognition.Stay{Area: statement.Area(s.Area), From: s.From, To: s.To})
 	}
-	if err := q.Validate(len(ask.Codes)); err != nil {
+	if err := q.Validate(0); err != nil {
 		return q, usage("%w", err)
 	}
 	return q, nil

@@ -16,6 +16,9 @@ import (
 	"concordat/consensus"
 	"concordat/consensus/catchup"
 	"concordat/consensus/certify"
+	"concordat/healthcode/trustlist"
+	"concordat/healthcode/issue"
+	"concordat/healthcode/picture"
 	"concordat/ledger"
 	"concordat/ledger/backup"
 	"concordat/ledger/bundle"
@@ -69,6 +72,9 @@ var exits = []struct {
 	{node.ErrNotProved, "proves-nothing", client.ExitUsage, ""},
 	{node.ErrPlan, "plan-does-not-fit", client.ExitRefused, ""},
 	{node.ErrForgotten, "signer-forgotten", client.ExitRefused, ""},
+	{issue.ErrKey, "key-unusable", client.ExitUsage, "concordat code key makes issuers' keys"},
+	{issue.ErrNotReadBack, "not-read-back", client.ExitRefused, "nothing was handed out: the key, or the module that it is in, does not sign as it should"},
+	{picture.ErrTooLong, "code-too-long", client.ExitUsage, "it does not fit one QR code: write it as text (--out FILE.txt), or cover fewer stays"},
 	{authority.ErrExists, "directory-taken", client.ExitUsage, ""},
 	{authority.ErrPermissions, "key-permissions", client.ExitUsage, "private keys are for their owner alone"},
 	{authority.ErrPassphrase, "passphrase", client.ExitUsage, "give it in CONCORDAT_PASSPHRASE, or the path of a file with it in CONCORDAT_PASSPHRASE_FILE"},
@@ -77,6 +83,7 @@ var exits = []struct {
 	{authority.ErrNoKey, "no-key", client.ExitUsage, ""},
 	{authority.ErrKey, "key-unusable", client.ExitUsage, "give a key file that `concordat init` made"},
 	{authority.ErrOtherKey, "other-key", client.ExitUsage, "keys/ and descriptor.json are of two authorities, or of two times; restore the pair that belongs together"},
+	{trustlist.ErrSignature, "tampered", client.ExitTampering, "nothing was sent: get the list, its signature and its signer again, each from where it is published"},
 	{genesis.ErrProof, "descriptor-not-proven", client.ExitUsage, ""},
 	{genesis.ErrMalformed, "malformed-file", client.ExitUsage, "use genesis files and descriptors exactly as `concordat` wrote them"},
 	{genesis.ErrInvalid, "invalid-file", client.ExitUsage, ""},

@@ -81,8 +81,11 @@ of one; with fewer than four, one that fails stops the network.`,
 }
 
 // writeNew writes a file that must not be there yet.
-func writeNew(path string, data []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+func writeNew(path string, data []byte) error { return writeNewMode(path, data, 0o644) }
+
+// writeNewMode is writeNew for a file that is not for everyone.
+func writeNewMode(path string, data []byte, mode os.FileMode) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%w; nothing is overwritten: choose another name, or move it away", err)
 	}

@@ -64,7 +64,7 @@ where they are the only ones.`,
 }
 
 func issuerTable(w io.Writer, keys []client.IssuerKey) error {
-	rows := [][]string{{"KEY", "KID", "REGION", "STATUS", "ALGORITHM", "KINDS", "VALID FROM", "VALID UNTIL", "STATEMENT"}}
+	rows := [][]string{{"KEY", "KID", "REGION", "STATUS", "ALGORITHM", "KINDS", "VALID FROM", "VALID UNTIL", "STATEMENT", "ISSUER"}}
 	for _, k := range keys {
 		status := k.Status
 		switch {
@@ -73,7 +73,18 @@ func issuerTable(w io.Writer, keys []client.IssuerKey) error {
 		case k.RetiredAt != nil:
 			status += " at " + stamp(k.RetiredAt)
 		}
-		rows = append(rows, []string{k.ID[:16], k.KeyID, k.Region, status, k.Algorithm, orAll(k.Kinds), stamp(k.ValidFrom), stamp(k.ValidUntil), index(&k.Statement)})
+		rows = append(rows, []string{k.ID[:16], k.KeyID, k.Region, status, k.Algorithm, orAll(k.Kinds), stamp(k.ValidFrom), stamp(k.ValidUntil), index(&k.Statement), issuerOf(&k)})
 	}
 	return table(w, rows...)
+}
+
+// issuerOf is how people know an issuer: by its name, else by its URL.
+func issuerOf(k *client.IssuerKey) string {
+	switch {
+	case k.Name != "":
+		return k.Name
+	case k.Issuer != "":
+		return k.Issuer
+	}
+	return "-"
 }

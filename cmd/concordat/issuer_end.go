@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"concordat/client"
+	"concordat/healthcode/trustlist"
 	"concordat/ledger/statement"
 )
 
@@ -106,7 +108,7 @@ func checkKeyRef(ref string) error {
 		}
 		return nil
 	}
-	if b, err := parseBase64(ref); err != nil || len(b) < 4 || len(b) > statement.MaxKeyID {
+	if b, err := trustlist.Base64(ref); err != nil || len(b) < 4 || len(b) > statement.MaxKeyID {
 		return usage("%.80q names no key; want at least 8 hex digits of its thumbprint, or its key id in base64", ref)
 	}
 	return nil
@@ -144,13 +146,22 @@ func chooseKey(id statement.Region, ref string, keys []client.IssuerKey) (statem
 
 // sameKeyID compares a key id as typed, in base64 or hex, with one in base64.
 func sameKeyID(ref, kid string) bool {
-	want, err := parseBase64(kid)
+	want, err := trustlist.Base64(kid)
 	if err != nil || len(want) == 0 {
 		return false
 	}
 	if b, err := hex.DecodeString(ref); err == nil && string(b) == string(want) {
 		return true
 	}
-	b, err := parseBase64(ref)
+	b, err := trustlist.Base64(ref)
 	return err == nil && base64.StdEncoding.EncodeToString(b) == base64.StdEncoding.EncodeToString(want)
+}
+
+// parseHex reads exactly size bytes of hex.
+func parseHex(s string, size int) ([]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != size {
+		return nil, fmt.Errorf("%.80q is not %d hex digits", s, 2*size)
+	}
+	return b, nil
 }

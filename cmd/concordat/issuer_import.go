@@ -1,126 +1,240 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"concordat/client"
-	"concordat/ledger/state"
+	"concordat/healthcode/trustlist"
 	"concordat/ledger/statement"
 )
 
-// imported is what issuer import answers.
-type imported struct {
-	Registered []said `json:"registered"`
-	Known      []said `json:"known"` // had been registered before
-	DryRun     bool   `json:"dryRun,omitempty"`
+// importing is what issuer import is told.
+type importing struct {
+	speech
+	csca          []string
+	signature     string
+	signer        string
+	didSigner     string
+	domains       []string
+	countries     []string
+	kinds         kinds
+	strict        bool
+	retireMissing bool
+	yes           bool
+	noRevocations bool
+	revokedUntil  moment
+	untilGiven    bool     // revokedUntil is not the default
+	chosen        []string // countries, as the ledger spells them
+	path          string
+	now           time.Time
 }
 
 func newIssuerImport(t *terminal) *cobra.Command {
-	var s speech
+	var m importing
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Register many keys at once",
-		Long: `  concordat issuer import --dir xa dscs.pem
-  concordat issuer import --dir xa --dry-run keys.json
+		Short: "Register the keys of a trust list",
+		Long: `  concordat issuer import --dir xa --dry-run vci_snapshot.json     # what is new, known, and on the list no more
+  concordat issuer import --dir xa vci_snapshot.json
+  concordat issuer import --dir xa --csca csca.pem dscs.pem
+  concordat issuer import --dir xa --country DE --country FR trustlist.json
 
-FILE has certificates (PEM, any number; DER, one) or is a JWK set. Every key is
-checked before the first is sent. Running it again registers what is missing.`,
+FILE is recognised by its content:
+
+  certificates, PEM (any number) or DER      a JWK, or a JWK set
+  the VCI directory's vci_snapshot.json, with its revocation lists
+  /trustList of the EU's or WHO's gateway, or what the EU's verifier service answers
+  WHO's did.json                              Germany's, the Dutch and the Swedish list
+  our own JSON                                (docs/operations/trust-lists.md has all)
+
+A list proves what its signature and its certificates prove; what was checked
+and what was not is said. A VCI snapshot's signature is looked for beside it,
+as vci_snapshot.sig and vci_snapshot.crt. With --csca every certificate must
+chain to one of its country. An entry that is bad is left out, with the reason,
+and the others go on; --strict leaves out all if one is bad.
+
+Whose keys they are: the authority that imports a key vouches for that key's
+codes as its own, whatever country the list names. --country takes only those.
+
+Every key is checked before the first is sent. Running it again registers what
+is missing, so one that was cut short goes on. Keys that this authority has
+registered and that are not on the list are shown; --retire-missing retires
+them. A key that was retired or declared compromised never comes back by a list.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			found, err := readImport(args[0])
-			if err != nil {
-				return err
-			}
-			return importKeys(cmd, t, &s, found)
+			m.path, m.now = args[0], time.Now()
+			return m.run(cmd, t)
 		},
 	}
-	s.flags(cmd)
+	m.speech.flags(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&m.csca, "csca", nil, "`FILE` with CSCAs (WHO: SCAs) to trust, PEM or DER: every certificate must chain to one; repeat it for more")
+	f.StringVar(&m.signature, "signature", "", "`FILE` with the list's detached signature (VCI)")
+	f.StringVar(&m.signer, "signer", "", "`FILE` with the certificate or public key of who signs the list (VCI, Germany, Sweden), or of the gateway's trust anchor")
+	f.StringVar(&m.didSigner, "did-signer", "", "`FILE` with the DID document of who signs WHO's list")
+	f.StringSliceVar(&m.domains, "domain", nil, "trust domains to take of WHO's list (default DCC)")
+	f.StringSliceVar(&m.countries, "country", nil, "only keys that the list names of this `REGION`; repeat it for more")
+	f.Var(&m.kinds, "kinds", "kinds of code for keys of which the list says none (default all)")
+	f.BoolVar(&m.strict, "strict", false, "send nothing if any entry is refused")
+	f.BoolVar(&m.retireMissing, "retire-missing", false, "retire the keys of this authority that are not on the list: it is the whole of them")
+	f.BoolVar(&m.yes, "yes", false, "with --retire-missing: even if that is more than half of them")
+	f.BoolVar(&m.noRevocations, "no-revocations", false, "leave the list's revocation lists out")
+	f.Var(&m.revokedUntil, "revocations-until", "until when the list's revocations count (default the end of the tenth year from now)")
+	cmd.MarkFlagsMutuallyExclusive("retire-missing", "country")
 	return cmd
 }
 
-// readImport reads the formats that there are, and names them where a file is in none.
-func readImport(path string) ([]issuerKey, error) {
-	const formats = "want certificates in PEM or DER, or a JWK or JWK set; the signed trust lists of the EU and its members are not read yet"
-	raw, err := readFile(path, maxKeyFile)
+// run reads and checks everything, then says what is to be said.
+func (m *importing) run(cmd *cobra.Command, t *terminal) error {
+	ctx := cmd.Context()
+	for _, c := range m.countries {
+		r, err := statement.ParseRegion(c)
+		if err != nil {
+			return usage("--country: %w", err)
+		}
+		m.chosen = append(m.chosen, string(r))
+	}
+	id, err := m.speaker()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	read := readCertificates
-	if bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
-		read = readJWKs
-	}
-	found, err := read(path)
+	list, err := m.read(t)
 	if err != nil {
-		return nil, usage("%w; %s", err, formats)
+		return err
 	}
-	if len(found) == 0 {
-		return nil, usage("%s holds no key; %s", path, formats)
+	p, err := m.prepare(t, id, list)
+	if err != nil {
+		return err
 	}
-	return found, nil
+	if err := m.compare(ctx, t, p); err != nil {
+		return err
+	}
+	if m.dryRun {
+		return t.emit(cmd, p.answer, p.answer.print)
+	}
+	v, err := m.voice(ctx, t)
+	if err != nil {
+		return err
+	}
+	err = m.send(ctx, t, v, p)
+	if _, late := err.(*outcome); err != nil && !late {
+		return err
+	}
+	if failed := t.emit(cmd, p.answer, p.answer.print); failed != nil {
+		return failed
+	}
+	return err
 }
 
-func importKeys(cmd *cobra.Command, t *terminal, s *speech, found []issuerKey) error {
-	ctx := cmd.Context()
-	id, err := s.speaker()
-	if err != nil {
-		return err
-	}
-	bodies := make([]*statement.RegisterKey, len(found))
-	answers := make([]said, len(found))
-	for i := range found {
-		if bodies[i], err = found[i].registration(); err != nil {
-			return fmt.Errorf("nothing was sent: %w", err)
+// plan is what an import comes to.
+type plan struct {
+	id     statement.Region
+	list   *trustlist.List
+	keys   []*listedKey
+	answer *imported
+
+	register, retire, revoke []*job // what is to be said
+}
+
+// listedKey is a key that is on the list, and what would register it.
+type listedKey struct {
+	key  issuerKey
+	body *statement.RegisterKey
+	said said
+}
+
+// prepare makes the statements that the list comes to, and checks them all.
+func (m *importing) prepare(t *terminal, id statement.Region, list *trustlist.List) (*plan, error) {
+	p := &plan{id: id, list: list, answer: newImported(list, m.dryRun)}
+	for _, e := range trustlist.Merge(m.choose(t, id, list)) {
+		k := issuerKey{m.path, e}
+		body, err := k.registration()
+		if err == nil && len(body.Kinds) == 0 {
+			body.Kinds = m.kinds.list
 		}
-		if answers[i], err = wordsOf(id, bodies[i]); err != nil {
-			return fmt.Errorf("nothing was sent: %s: %w", found[i].where, err)
+		var words said
+		if err == nil {
+			words, err = wordsOf(id, body)
 		}
-		found[i].remarks(t, time.Now(), false)
-	}
-	result := imported{Registered: []said{}, Known: []said{}, DryRun: s.dryRun}
-	if s.dryRun {
-		result.Registered = answers
-		return t.emit(cmd, result, func(w io.Writer) error {
-			for _, a := range answers {
-				if _, err := fmt.Fprintln(w, a.Words); err != nil {
-					return err
-				}
-			}
-			_, err := fmt.Fprintln(w, "not signed, not sent (--dry-run)")
-			return err
-		})
-	}
-	v, err := s.voice(ctx, t)
-	if err != nil {
-		return err
-	}
-	for i, body := range bodies {
-		// A key is registered once: its first revision.
-		switch err := v.submit(ctx, t, &answers[i], body, 1); {
-		case err == nil && answers[i].Known: // said in the same words within the same second
-			result.Known = append(result.Known, answers[i])
-		case err == nil:
-			result.Registered = append(result.Registered, answers[i])
-		case isStatus(err, http.StatusConflict) && (isNamed(err, state.AlreadyRegistered) || isNamed(err, state.RevisionConflict)):
-			result.Known = append(result.Known, answers[i])
-		default:
-			return fmt.Errorf("%s: %w; %d of %d keys are registered, the rest is not: run it again", found[i].where, err, i, len(bodies))
+		if err != nil {
+			sum := e.Thumbprint()
+			list.Refused = append(list.Refused, trustlist.Refusal{Where: e.Where, Reason: err.Error(), Thumbprint: &sum, Region: e.Region})
+			continue
 		}
+		p.keys = append(p.keys, &listedKey{k, body, words})
 	}
-	if err := t.emit(cmd, result, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%d keys registered, %d were registered before\n", len(result.Registered), len(result.Known))
-		return err
-	}); err != nil {
-		return err
+	p.answer.Refused = append(p.answer.Refused, list.Refused...)
+	p.answer.List.Keys = len(p.keys)
+	for i, r := range list.Refused {
+		if i == maxListed {
+			t.say("refused: … and %d more; --json has all", len(list.Refused)-i)
+			break
+		}
+		t.say("refused: %s: %s", placeIn(m.path, r.Where), r.Reason)
 	}
-	var sent []*client.Submitted
-	for _, a := range result.Registered {
-		sent = append(sent, a.Submitted)
+	if n := len(list.Refused); n > 0 && m.strict {
+		return nil, usage("nothing was sent: %d of %d entries are refused, and --strict was given", n, n+len(list.Entries))
 	}
-	return v.certain(sent...)
+	if len(p.keys) == 0 {
+		if len(list.Refused) > 0 {
+			return nil, usage("%s holds no key that can be registered; all %d are refused", m.path, len(list.Refused))
+		}
+		if len(m.chosen) > 0 {
+			return nil, usage("%s holds no key of %s", m.path, strings.Join(m.chosen, ", "))
+		}
+		return nil, usage("%s holds no key", m.path)
+	}
+	return p, m.revocations(t, p)
+}
+
+// choose leaves out the entries of other countries than those that were asked for.
+func (m *importing) choose(t *terminal, id statement.Region, list *trustlist.List) []trustlist.Entry {
+	var out []trustlist.Entry
+	others := counted{}
+	for _, e := range list.Entries {
+		if len(m.chosen) > 0 && !slices.Contains(m.chosen, e.Region) {
+			continue
+		}
+		if e.Region != "" && e.Region != string(id) {
+			others.add(e.Region)
+		}
+		out = append(out, e)
+	}
+	if n := others.total(); n > 0 {
+		t.say("remark: %d keys are listed for other regions (%s): %s vouches for their codes as its own; --country takes only some", n, others, id)
+	}
+	return out
+}
+
+// counted counts by name.
+type counted map[string]int
+
+func (c counted) add(name string) { c[name]++ }
+
+func (c counted) total() int {
+	n := 0
+	for _, k := range c {
+		n += k
+	}
+	return n
+}
+
+// String names the most frequent first.
+func (c counted) String() string {
+	names := sortedBy(c)
+	text := ""
+	for i, n := range names {
+		if i == 12 {
+			return text + fmt.Sprintf(" and %d more", len(names)-i)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %d", n, c[n])
+	}
+	return text
 }

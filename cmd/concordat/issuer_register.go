@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"concordat/healthcode/trustlist"
 )
 
 func newIssuerRegister(t *terminal) *cobra.Command {
@@ -18,7 +20,7 @@ func newIssuerRegister(t *terminal) *cobra.Command {
   concordat issuer register --dir xa --jwk key.json --kinds vaccination,test --valid-until 2022-12-31T23:59:59Z
 
 Takes an X.509 certificate (DER or PEM) or a public JWK (RFC 7517). The key is
-EC P-256 or P-384, or RSA of 2048 to 4096 bits.
+EC P-256 or P-384, RSA of 2048 to 4096 bits, or Ed25519 (native codes only).
 
 Without --kinds, the certificate's key usages say for which kinds of code the
 key is good; where it has none, for all. Without --valid-until it is the end of
@@ -34,10 +36,7 @@ DER. For a JWK it is the JWK's own "kid" if that is its RFC 7638 thumbprint, or
 			if err != nil {
 				return err
 			}
-			if len(found) != 1 {
-				return usage("%s holds %d keys; register takes one: use concordat issuer import", certificate+jwk, len(found))
-			}
-			body, err := found[0].registration()
+			body, err := found.registration()
 			if err != nil {
 				return err
 			}
@@ -48,7 +47,7 @@ DER. For a JWK it is the JWK's own "kid" if that is its RFC 7638 thumbprint, or
 			if !until.IsZero() {
 				body.ValidUntil = until.of()
 			}
-			found[0].remarks(t, time.Now(), until.IsZero())
+			found.remarks(t, time.Now(), until.IsZero())
 			return s.say(cmd, t, body)
 		},
 	}
@@ -66,9 +65,9 @@ DER. For a JWK it is the JWK's own "kid" if that is its RFC 7638 thumbprint, or
 }
 
 // readIssuers reads the one file that was given.
-func readIssuers(certificate, jwk string) ([]issuerKey, error) {
+func readIssuers(certificate, jwk string) (*issuerKey, error) {
 	if certificate != "" {
-		return readCertificates(certificate)
+		return readIssuer(certificate, trustlist.X509)
 	}
-	return readJWKs(jwk)
+	return readIssuer(jwk, trustlist.JWK)
 }

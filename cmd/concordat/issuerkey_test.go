@@ -7,13 +7,10 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/base64"
-	"encoding/json"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -22,8 +19,7 @@ import (
 	"testing"
 	"time"
 
-	jose "github.com/go-jose/go-jose/v4"
-
+	"concordat/healthcode/trustlist"
 	"concordat/ledger/statement"
 )
 
@@ -47,7 +43,9 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func TestCertificates(t *testing.T) {
+// TestRegistration: what a certificate comes to as a statement. What files say
+// and which keys are refused is tested in package trustlist.
+func TestRegistration(t *testing.T) {
 	p256 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	vaccination := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 1847, 2021, 1, 2}
 	testsOldArc := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 0, 1847, 2021, 1, 1}
@@ -59,28 +57,25 @@ func TestCertificates(t *testing.T) {
 	}{
 		{"all kinds", certificateOf(t, p256), nil, ""},
 		{"both arcs", certificateOf(t, p256, testsOldArc, vaccination), []statement.CodeKind{statement.Vaccination, statement.Test}, ""},
-		{"another usage", certificateOf(t, p256, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}), nil, ""},
-		{"P-384", certificateOf(t, must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))), nil, ""},
-		{"RSA 2048", certificateOf(t, must(rsa.GenerateKey(rand.Reader, 2048))), nil, ""},
+		{"Ed25519", certificateOf(t, ed25519.NewKeyFromSeed(make([]byte, 32))), nil, ""},
 		{"P-521", certificateOf(t, must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), nil, "curve P-521; want P-256 or P-384"},
-		{"Ed25519", certificateOf(t, ed25519.NewKeyFromSeed(make([]byte, 32))), nil, "codes are signed with EC P-256"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "dsc.der")
 			if err := os.WriteFile(file, test.der, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			found, err := readCertificates(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := found[0].registration()
+			found, err := readIssuer(file, trustlist.X509)
 			if test.says != "" {
-				if err == nil || !strings.Contains(err.Error(), test.says) {
+				if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), file) {
 					t.Fatalf("%v, want an error with %q", err, test.says)
 				}
 				return
 			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := found.registration()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,72 +93,25 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-func TestJWKs(t *testing.T) {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	bare := jose.JSONWebKey{Key: key.Public()}
-	thumbprint := must(bare.Thumbprint(crypto.SHA256))
-	dsc := must(x509.ParseCertificate(certificateOf(t, key)))
-	eight := []byte{0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8}
-	for _, test := range []struct {
-		name string
-		jwk  jose.JSONWebKey
-		kid  []byte // nil: refused
-		says string
+// TestOneKey: register takes one key, whatever a file of many begins with.
+func TestOneKey(t *testing.T) {
+	dir := t.TempDir()
+	for name, test := range map[string]struct {
+		text   string
+		format trustlist.Format
+		says   string
 	}{
-		{"no kid", bare, thumbprint, ""},
-		{"its thumbprint", jose.JSONWebKey{Key: key.Public(), KeyID: base64.RawURLEncoding.EncodeToString(thumbprint)}, thumbprint, ""},
-		{"of a trust list", jose.JSONWebKey{Key: key.Public(), KeyID: base64.StdEncoding.EncodeToString(eight), Use: "sig"}, eight, ""},
-		{"with its certificate", jose.JSONWebKey{Key: key.Public(), Certificates: []*x509.Certificate{dsc}}, thumbprint, ""},
-		{"another's thumbprint", jose.JSONWebKey{Key: key.Public(), KeyID: base64.RawURLEncoding.EncodeToString(make([]byte, 32))}, nil, "neither its thumbprint"},
-		{"a name", jose.JSONWebKey{Key: key.Public(), KeyID: "key of May"}, nil, "neither its thumbprint"},
-		{"for encryption", jose.JSONWebKey{Key: key.Public(), Use: "enc"}, nil, "want sig"},
-		{"private", jose.JSONWebKey{Key: key}, nil, "private"},
-		{"shared", jose.JSONWebKey{Key: []byte("secret")}, nil, "private or shared"},
+		"none":        {`{"keys":[]}`, trustlist.JWK, "holds 0 keys; register takes one"},
+		"two":         {`{"keys":[{"kty":"EC"},{"kty":"EC"}]}`, trustlist.JWK, "holds 2 keys; register takes one"},
+		"a refused":   {`{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}`, trustlist.JWK, "no point"},
+		"JSON as DER": {`{"kty":"EC"}`, trustlist.X509, "no X.509 certificate"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			k, err := jwkKey("key.json", must(json.Marshal(&test.jwk)))
-			if test.kid == nil {
-				if err == nil || !strings.Contains(err.Error(), test.says) {
-					t.Fatalf("%v, want an error with %q", err, test.says)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := k.registration()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(body.KeyID, test.kid) {
-				t.Errorf("key id %x, want %x", body.KeyID, test.kid)
-			}
-			if has := len(body.Certificate) > 0; has != (len(test.jwk.Certificates) > 0) {
-				t.Errorf("certificate taken: %v", has)
-			}
-		})
-	}
-}
-
-// FuzzKeyFiles: no file of keys brings the command down.
-func FuzzKeyFiles(f *testing.F) {
-	f.Add([]byte(`{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}`))
-	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`))
-	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
-	f.Add([]byte{0x30, 0x82, 0x01, 0x00})
-	file := filepath.Join(f.TempDir(), "keys")
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if err := os.WriteFile(file, data, 0o600); err != nil {
+		file := filepath.Join(dir, "key")
+		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		found, err := readImport(file)
-		if err != nil {
-			return
+		if _, err := readIssuer(file, test.format); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, want %q", name, err, test.says)
 		}
-		for i := range found {
-			if body, err := found[i].registration(); err == nil && body.Validate() != nil {
-				t.Errorf("a registration that is not valid: %v", body.Validate())
-			}
-		}
-	})
+	}
 }

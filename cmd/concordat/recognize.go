@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,8 @@ func newRecognize(t *terminal) *cobra.Command {
   concordat recognize list
 
 Recognition goes one way: that XB recognises codes of XA says nothing of XA. A
-region's own codes need none.`,
+region's own codes need none. concordat recognitions shows who recognises whom,
+as a table; concordat special-case declares exceptions.`,
 		newRecognizeGrant(t), newRecognizeChange(t), newRecognizeSuspend(t), newRecognizeWithdraw(t), newRecognizeList(t))
 }
 
@@ -27,10 +30,24 @@ type termFlags struct {
 	kinds       kinds
 	from, until moment
 	reason      string
+	legalRef    string
+
+	formats, algorithms, schemes []string
+	ruleSet                      string
+}
+
+// scopeFlags are what narrows a grant further.
+func (r *termFlags) scopeFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringSliceVar(&r.formats, "formats", nil, "in which formats: "+strings.Join(statement.FormatNames, ", ")+" (default all)")
+	f.StringSliceVar(&r.algorithms, "algorithms", nil, "signed with which algorithms: "+strings.Join(statement.AlgorithmNames, ", ")+" (default all)")
+	f.StringSliceVar(&r.schemes, "schemes", nil, "under which schemes of levels a status, or an area's level, is taken from that region (default all)")
+	f.StringVar(&r.ruleSet, "rule-set", "", "which of one's own sets of rules these codes must meet (default the set \""+statement.DefaultRuleSet+"\")")
 }
 
 func (r *termFlags) flags(cmd *cobra.Command, reason string) {
 	f := cmd.Flags()
+	f.StringVar(&r.legalRef, "legal-ref", "", "the legal ground, for everyone to read")
 	f.Var(&r.kinds, "kinds", "for which kinds of code: vaccination, test, recovery, health, itinerary, or all (default all)")
 	f.Var(&r.from, "from", "checks at earlier times are not covered")
 	f.Var(&r.until, "until", "checks at later times are not covered")
@@ -42,7 +59,32 @@ func (r *termFlags) terms(region string) (statement.Terms, error) {
 	if err != nil {
 		return statement.Terms{}, err
 	}
-	return statement.Terms{Region: of, Kinds: r.kinds.list, From: r.from.of(), Until: r.until.of(), Reason: r.reason}, nil
+	return statement.Terms{
+		Region: of, Kinds: r.kinds.list, From: r.from.of(), Until: r.until.of(), Reason: r.reason, LegalRef: r.legalRef,
+		Formats: inOrder(r.formats, statement.FormatNames), Algorithms: inOrder(r.algorithms, statement.AlgorithmNames),
+		Schemes: ascending(r.schemes), RuleSet: r.ruleSet,
+	}, nil
+}
+
+// inOrder puts names in the order that a statement wants, each once; those that
+// are unknown come last, for the statement to refuse.
+func inOrder(names, known []string) []string {
+	place := func(name string) int {
+		if i := slices.Index(known, name); i >= 0 {
+			return i
+		}
+		return len(known)
+	}
+	names = slices.Clone(names)
+	slices.SortStableFunc(names, func(a, b string) int { return place(a) - place(b) })
+	return slices.Compact(names)
+}
+
+// ascending puts names in alphabetical order, each once.
+func ascending(names []string) []string {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func newRecognizeGrant(t *terminal) *cobra.Command {
@@ -52,7 +94,8 @@ func newRecognizeGrant(t *terminal) *cobra.Command {
 		Use:   "grant REGION",
 		Short: "Recognise a region's codes",
 		Long: `  concordat recognize grant --dir xb XA
-  concordat recognize grant --dir xb XA --kinds vaccination,recovery --until 2022-06-30T23:59:59Z --reason 'agreement of 2021-05-20'`,
+  concordat recognize grant --dir xb XA --kinds vaccination,recovery --until 2022-06-30T23:59:59Z --reason 'agreement of 2021-05-20'
+  concordat recognize grant --dir xb XA --formats hc1 --algorithms ES256,PS256 --rule-set neighbours`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			terms, err := r.terms(args[0])
@@ -65,6 +108,7 @@ func newRecognizeGrant(t *terminal) *cobra.Command {
 	s.flags(cmd)
 	s.revisionFlag(cmd)
 	r.flags(cmd, "the agreement or decision it rests on, for everyone to read")
+	r.scopeFlags(cmd)
 	return cmd
 }
 
@@ -90,6 +134,7 @@ granted before.`,
 	s.flags(cmd)
 	s.revisionFlag(cmd)
 	r.flags(cmd, "the agreement or decision it rests on, for everyone to read")
+	r.scopeFlags(cmd)
 	return cmd
 }
 
@@ -109,7 +154,7 @@ Its terms stay; concordat recognize change ends the suspension.`,
 			if err != nil {
 				return err
 			}
-			return s.say(cmd, t, &statement.Suspend{Region: terms.Region, Kinds: terms.Kinds, From: terms.From, Until: terms.Until, Reason: terms.Reason})
+			return s.say(cmd, t, &statement.Suspend{Region: terms.Region, Kinds: terms.Kinds, From: terms.From, Until: terms.Until, Reason: terms.Reason, LegalRef: terms.LegalRef})
 		},
 	}
 	s.flags(cmd)
@@ -121,7 +166,7 @@ Its terms stay; concordat recognize change ends the suspension.`,
 
 func newRecognizeWithdraw(t *terminal) *cobra.Command {
 	var s speech
-	var reason string
+	var reason, legalRef string
 	cmd := &cobra.Command{
 		Use:   "withdraw REGION",
 		Short: "End a recognition",
@@ -134,39 +179,43 @@ A later grant begins anew.`,
 			if err != nil {
 				return err
 			}
-			return s.say(cmd, t, &statement.Withdraw{Region: region, Reason: reason})
+			return s.say(cmd, t, &statement.Withdraw{Region: region, Reason: reason, LegalRef: legalRef})
 		},
 	}
 	s.flags(cmd)
 	s.revisionFlag(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for everyone to read")
+	cmd.Flags().StringVar(&legalRef, "legal-ref", "", "the legal ground, for everyone to read")
 	return cmd
 }
 
 func newRecognizeList(t *terminal) *cobra.Command {
 	var k talk
-	var at moment
+	var at, said moment
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List who recognises whom",
+		Short: "List who recognises whom, and on which terms",
 		Long: `  concordat recognize list --node http://127.0.0.1:8460
   concordat recognize list --at 2021-06-01T12:00:00Z
+  concordat recognize list --at 2021-06-01T12:00:00Z --said 2021-06-01T12:00:00Z
 
-The terms are those that stand now; --at says what they come to at another time.`,
+The terms are those that stand now; --at says what they come to at another time,
+and --said takes those that stood at another time. With both, the answer is the
+one that was given then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := k.client()
 			if err != nil {
 				return err
 			}
-			a, err := c.Recognitions(cmd.Context(), at.Time)
+			a, err := c.RecognitionsSaid(cmd.Context(), at.Time, said.Time)
 			if err != nil {
 				return err
 			}
 			return t.emit(cmd, a, func(w io.Writer) error {
-				rows := [][]string{{"REGION", "RECOGNISES", "STATUS", "KINDS", "FROM", "UNTIL", "IN FORCE", "STATEMENT", "REASON"}}
+				rows := [][]string{{"REGION", "RECOGNISES", "STATUS", "KINDS", "SCOPE", "FROM", "UNTIL", "IN FORCE", "MUTUAL", "STATEMENT", "REASON"}}
 				for _, r := range a.Recognitions {
-					rows = append(rows, []string{r.Grantor, r.Grantee, r.Status, orAll(r.Kinds), stamp(r.From), stamp(r.Until), yesNo(r.InForce), index(&r.Statement), whyOf(r)})
+					rows = append(rows, []string{r.Grantor, r.Grantee, r.Status, orAll(r.Kinds), scopeOf(r), stamp(r.From), stamp(r.Until), yesNo(r.InForce), yesNo(r.Mutual), index(&r.Statement), whyOf(r)})
 				}
 				if err := table(w, rows...); err != nil {
 					return err
@@ -176,14 +225,37 @@ The terms are those that stand now; --at says what they come to at another time.
 		},
 	}
 	k.flags(cmd)
-	cmd.Flags().Var(&at, "at", "the time at which a recognition is in force or not (default now)")
+	pastFlags(cmd, &at, &said)
 	return cmd
+}
+
+// pastFlags are of commands that answer questions about another time.
+func pastFlags(cmd *cobra.Command, at, said *moment) {
+	f := cmd.Flags()
+	f.Var(at, "at", "the time at which a recognition is in force or not (default now)")
+	f.Var(said, "said", "by what had been said until then, by the clocks of those who said it (default: all of it)")
+}
+
+// scopeOf names what narrows a recognition beyond kinds and time.
+func scopeOf(r client.Recognition) string {
+	parts := slices.Concat(r.Formats, r.Algorithms)
+	for _, s := range r.Schemes {
+		parts = append(parts, "scheme "+s)
+	}
+	if r.RuleSet != "" {
+		parts = append(parts, "rules "+r.RuleSet)
+	}
+	return orAll(parts)
 }
 
 // whyOf gives the newest stated reason.
 func whyOf(r client.Recognition) string {
+	reason, legal := r.Reason, r.LegalRef
 	if r.Suspension != nil {
-		return "suspended for " + orAll(r.Suspension.Kinds) + ": " + r.Suspension.Reason
+		reason, legal = "suspended for "+orAll(r.Suspension.Kinds)+": "+r.Suspension.Reason, r.Suspension.LegalRef
 	}
-	return r.Reason
+	if legal != "" {
+		reason += " (" + legal + ")"
+	}
+	return reason
 }

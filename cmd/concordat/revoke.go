@@ -1,17 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"concordat/client"
-	"concordat/healthcode"
 	"concordat/ledger/statement"
 )
 
@@ -22,6 +23,7 @@ func newRevoke(t *terminal) *cobra.Command {
 		Short: "Revoke codes, by their hashes",
 		Long: `  concordat revoke --dir xa --expires 2022-06-30T23:59:59Z --reason 'issued in error' 'HC1:…'
   concordat revoke --dir xa --file hashes.txt --hash-type uci --expires 2022-06-30T23:59:59Z --reason 'stolen vials'
+  concordat revoke --dir xa --file crl.json --expires 2032-01-01T00:00:00Z --reason 'revoked by the issuer'
   concordat revoke undo --dir xa --reason 'it was not this one' 'HC1:…'
 
 Only hashes leave this machine, never a code. A FILE has one code, or one hash
@@ -30,10 +32,16 @@ begin with # are passed over. It is read to its end before anything is sent, so
 a bad line means that nothing was. Where sending is cut short, run the same
 command again: what is revoked stays so, and is counted once.
 
-A code is revoked by the hash of its identifier (uci), or of its signature if it
-has none; --hash-type chooses. A hash says not what it was taken of: without
---hash-type it is taken for one of a signature, and a hash under the wrong type
-refuses no code.
+A code is revoked by the hash of its identifier (uci; rid of a SMART Health Card),
+or of its signature if it has none; --hash-type chooses. A hash says not what it
+was taken of: without --hash-type it is taken for one of a signature, and a hash
+under the wrong type refuses no code.
+
+Of SMART Health Cards, FILE may be the issuer's card revocation list too, as it is
+published under /.well-known/crl: what it revokes up to a time is revoked up to
+that time. An issuer may give one rid to all cards of a person: --issued-before
+spares those that are issued later. A card in several QR codes has a line for
+each, one after the other.
 
 Revocations count until just before --expires, and may be forgotten from then on: give a time at
 which the codes themselves are no longer good.`,
@@ -71,6 +79,7 @@ type revocation struct {
 	undo     bool
 	file     string
 	hashType choice
+	before   moment
 	expires  moment
 	reason   string
 	inFlight int
@@ -82,8 +91,11 @@ func (r *revocation) flags(cmd *cobra.Command) {
 		r.hashType.of = append(r.hashType.of, string(t))
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.file, "file", "", "`FILE` with one code or one hex hash a line")
-	f.Var(&r.hashType, "hash-type", "what the hashes are taken of (default: uci for codes that have one, else signature)")
+	f.StringVar(&r.file, "file", "", "`FILE` with one code or one hex hash a line, or a card revocation list")
+	f.Var(&r.hashType, "hash-type", "what the hashes are taken of (default: uci or rid for codes that have one, else signature)")
+	if !r.undo {
+		f.Var(&r.before, "issued-before", "spare what was issued at that time or later")
+	}
 	f.Var(&r.expires, "expires", "until when it counts")
 	f.StringVar(&r.reason, "reason", "", "why, for everyone to read: it must name nobody")
 	f.IntVar(&r.inFlight, "in-flight", 3, "how many batches are on their way at once, 1 to 16")
@@ -103,14 +115,16 @@ func (r *revocation) run(cmd *cobra.Command, t *terminal, args []string) error {
 	}
 	var from hashSource = hashArgs{args}
 	if r.file != "" {
-		from = hashFile{r.file}
+		if from, err = openSource(r.file); err != nil {
+			return fmt.Errorf("nothing was sent: %w", err)
+		}
 	}
 	counts, err := r.survey(t, from)
 	if err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
 	if r.expires.IsZero() {
-		if r.expires.Time, err = r.latestExpiry(cmd.Context(), id, args); err != nil {
+		if r.expires.Time, err = r.latestExpiry(cmd.Context(), id, from); err != nil {
 			return err
 		}
 	}
@@ -144,47 +158,72 @@ func (r *revocation) run(cmd *cobra.Command, t *terminal, args []string) error {
 	return v.certain(sent...)
 }
 
-// typeCount is how many hashes of a type there are to send.
-type typeCount struct {
-	of    statement.HashType
+// batchSort is what the hashes of one batch have in common.
+type batchSort struct {
+	of     statement.HashType
+	before statement.Time
+}
+
+// sortCount is how many hashes of a sort there are to send.
+type sortCount struct {
+	batchSort
 	count int64
 }
 
+// reader reads codes and hashes as the flags have it.
+func (r *revocation) reader() hashReader {
+	before := statement.Time(0)
+	if !r.before.IsZero() {
+		before = r.before.of()
+	}
+	return hashReader{statement.HashType(r.hashType.value), before}
+}
+
+// sortOf is the sort of what was read. Who undoes takes back the whole of what was
+// said, whatever it spared.
+func (r *revocation) sortOf(n revocable) batchSort {
+	s := batchSort{statement.HashType(n.hashes[0].Type), n.before}
+	if r.undo {
+		s.before = 0
+	}
+	return s
+}
+
 // survey reads everything once and counts; nothing is sent unless all of it is good.
-func (r *revocation) survey(t *terminal, from hashSource) ([]typeCount, error) {
-	byType := map[statement.HashType]int64{}
+func (r *revocation) survey(t *terminal, from hashSource) ([]sortCount, error) {
+	bySort := map[batchSort]int64{}
 	untyped := false
-	read := lineReader{want: statement.HashType(r.hashType.value)}
-	err := from.each(func(line string) error {
-		hashes, bare, err := read.hashes(line)
-		if err != nil {
-			return err
-		}
-		untyped = untyped || bare && r.hashType.value == ""
-		for _, h := range hashes {
-			byType[statement.HashType(h.Type)]++
-		}
+	err := from.each(r.reader(), func(n revocable) error {
+		untyped = untyped || n.bare && r.hashType.value == ""
+		bySort[r.sortOf(n)] += int64(len(n.hashes))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(byType) == 0 {
+	if len(bySort) == 0 {
 		return nil, usage("there is no code and no hash in %s", from.name())
 	}
 	if untyped {
 		t.say("remark: hashes are taken for those of signatures; if they are of identifiers, stop here and give --hash-type uci")
 	}
-	var counts []typeCount
-	for _, of := range statement.HashTypes {
-		if n := byType[of]; n > 0 {
-			counts = append(counts, typeCount{of, n})
-		}
+	counts := make([]sortCount, 0, len(bySort))
+	for _, s := range sortedSorts(bySort) {
+		counts = append(counts, sortCount{s, bySort[s]})
 	}
 	return counts, nil
 }
 
-// batch describes n hashes; the digest is the attachment's.
+// sortedSorts gives the keys in the order in which they are announced and sent.
+func sortedSorts[V any](of map[batchSort]V) []batchSort {
+	return slices.SortedFunc(maps.Keys(of), func(a, b batchSort) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(statement.HashTypes, a.of), slices.Index(statement.HashTypes, b.of)),
+			cmp.Compare(a.before, b.before))
+	})
+}
+
+// body says a batch.
 func (r *revocation) body(b statement.Batch) statement.Body {
 	if r.undo {
 		return &statement.Reinstate{Batch: b}
@@ -193,9 +232,9 @@ func (r *revocation) body(b statement.Batch) statement.Body {
 }
 
 // announce says in words, and before anything is signed, what all batches of a
-// type say together. It also checks what they have in common.
-func (r *revocation) announce(id statement.Region, c typeCount) (string, error) {
-	b := statement.Batch{HashType: c.of, Count: 1, Expires: r.expires.of(), Reason: r.reason}
+// sort say together. It also checks what they have in common.
+func (r *revocation) announce(id statement.Region, c sortCount) (string, error) {
+	b := statement.Batch{HashType: c.of, Count: 1, Expires: r.expires.of(), Reason: r.reason, IssuedBefore: c.before}
 	if err := r.body(b).Validate(); err != nil {
 		return "", err
 	}
@@ -213,8 +252,9 @@ const maxLookups = 64
 
 // latestExpiry finds until when an undo must be kept: as long as the last of
 // what it undoes.
-func (r *revocation) latestExpiry(ctx context.Context, id statement.Region, args []string) (time.Time, error) {
-	if r.file != "" || len(args) > maxLookups {
+func (r *revocation) latestExpiry(ctx context.Context, id statement.Region, from hashSource) (time.Time, error) {
+	args, ok := from.(hashArgs)
+	if !ok || len(args.args) > maxLookups {
 		return time.Time{}, usage("--expires is missing: give that of the revocation, or a later one")
 	}
 	c, err := r.client()
@@ -222,20 +262,17 @@ func (r *revocation) latestExpiry(ctx context.Context, id statement.Region, args
 		return time.Time{}, err
 	}
 	var latest time.Time
-	read := lineReader{want: statement.HashType(r.hashType.value)}
-	for i, arg := range args {
-		hashes, _, err := read.hashes(arg)
-		if err != nil {
-			return time.Time{}, err
-		}
+	code := 0
+	err = from.each(r.reader(), func(n revocable) error {
+		code++
 		found := false
-		for _, h := range hashes {
+		for _, h := range n.hashes {
 			a, err := c.Revocations(ctx, hex.EncodeToString(h.Hash[:]))
 			if err != nil {
-				return time.Time{}, err
+				return err
 			}
 			if a.More {
-				return time.Time{}, usage("--expires is missing, and too much was said of code %d to find it: give that of the revocation, or a later one", i+1)
+				return usage("--expires is missing, and too much was said of code %d to find it: give that of the revocation, or a later one", code)
 			}
 			for _, e := range a.Revocations {
 				if e.Authority != string(id) || e.HashType != string(h.Type) || e.Action != "revoked" {
@@ -248,10 +285,11 @@ func (r *revocation) latestExpiry(ctx context.Context, id statement.Region, args
 			}
 		}
 		if !found {
-			return time.Time{}, usage("code %d: %s has not revoked it by its %s hash; --hash-type chooses another", i+1, id, hashes[0].Type)
+			return usage("code %d: %s has not revoked it by its %s hash; --hash-type chooses another", code, id, n.hashes[0].Type)
 		}
-	}
-	return latest, nil
+		return nil
+	})
+	return latest, err
 }
 
 // revoked is what revoke answers. Where one batch was enough, it is there by
@@ -281,41 +319,4 @@ func (a *revoked) print(w io.Writer) error {
 		return err
 	}
 	return nil
-}
-
-// lineReader takes the hashes out of a line: a code, or a hash in hex.
-type lineReader struct{ want statement.HashType } // "": uci, else signature
-
-// hashes gives the hashes of the wanted type; bare says that the line was a hash.
-func (l lineReader) hashes(line string) (_ []healthcode.RevocationHash, bare bool, err error) {
-	if isHex(line) {
-		b, err := parseHex(line, statement.HashSize)
-		if err != nil {
-			return nil, true, usage("a hash of %d hex digits; want %d", len(line), 2*statement.HashSize)
-		}
-		of := healthcode.HashType(l.want)
-		if of == "" {
-			of = healthcode.HashSignature
-		}
-		return []healthcode.RevocationHash{{Type: of, Hash: [statement.HashSize]byte(b)}}, true, nil
-	}
-	code, err := healthcode.Decode(line, formats...)
-	if err != nil {
-		return nil, false, usage("%w", err)
-	}
-	all := code.RevocationHashes()
-	wanted := []healthcode.HashType{healthcode.HashType(l.want)}
-	if l.want == "" {
-		wanted = []healthcode.HashType{healthcode.HashUCI, healthcode.HashSignature}
-	}
-	var has []healthcode.HashType
-	for _, h := range all {
-		has = append(has, h.Type)
-	}
-	for _, of := range wanted {
-		if slices.Contains(has, of) {
-			return slices.DeleteFunc(all, func(h healthcode.RevocationHash) bool { return h.Type != of }), false, nil
-		}
-	}
-	return nil, false, usage("the code has no %s hash; it has %v", wanted[0], has)
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // sendAll reads the source again and sends it in batches, a few at a time. At
-// most inFlight batches and one more of each type are in memory, whatever the
+// most inFlight batches and one more of each sort are in memory, whatever the
 // size of the source. With --dry-run nothing is signed and v is nil.
-func (r *revocation) sendAll(ctx context.Context, t *terminal, id statement.Region, v *voice, from hashSource, counts []typeCount) (*revoked, error) {
+func (r *revocation) sendAll(ctx context.Context, t *terminal, id statement.Region, v *voice, from hashSource, counts []sortCount) (*revoked, error) {
 	var total int64
 	for _, c := range counts {
 		total += c.count
@@ -50,24 +50,20 @@ type sending struct {
 	progress progress
 }
 
-// read cuts the source into batches by type and hands them over.
+// read cuts the source into batches by sort and hands them over.
 func (s *sending) read(ctx context.Context, group *errgroup.Group, from hashSource) error {
-	read := lineReader{want: statement.HashType(s.r.hashType.value)}
-	waiting := map[statement.HashType][]statement.RevocationHash{}
+	waiting := map[batchSort][]statement.RevocationHash{}
 	place := 0
-	hand := func(of statement.HashType) {
+	hand := func(of batchSort) {
 		hashes, at := waiting[of], place
-		waiting[of] = nil
+		delete(waiting, of)
 		place++
 		group.Go(func() error { return s.batch(ctx, at, of, hashes) })
 	}
-	err := from.each(func(line string) error {
-		hashes, _, err := read.hashes(line)
-		if err != nil {
-			return err // the file has changed since it was surveyed
-		}
-		for _, h := range hashes {
-			of := statement.HashType(h.Type)
+	// An error here means that the file has changed since it was surveyed.
+	err := from.each(s.r.reader(), func(n revocable) error {
+		of := s.r.sortOf(n)
+		for _, h := range n.hashes {
 			waiting[of] = append(waiting[of], h.Hash)
 			if len(waiting[of]) == statement.MaxBatchHashes {
 				hand(of)
@@ -78,18 +74,18 @@ func (s *sending) read(ctx context.Context, group *errgroup.Group, from hashSour
 	if err != nil {
 		return err
 	}
-	for _, of := range statement.HashTypes {
-		if len(waiting[of]) > 0 {
-			hand(of)
-		}
+	for _, of := range sortedSorts(waiting) {
+		hand(of)
 	}
 	return nil
 }
 
 // batch signs and sends one batch.
-func (s *sending) batch(ctx context.Context, place int, of statement.HashType, hashes []statement.RevocationHash) error {
+func (s *sending) batch(ctx context.Context, place int, of batchSort, hashes []statement.RevocationHash) error {
 	attachment := statement.NewAttachment(hashes)
-	body := s.r.body(statement.NewBatch(of, attachment, s.r.expires.of(), s.r.reason))
+	batch := statement.NewBatch(of.of, attachment, s.r.expires.of(), s.r.reason)
+	batch.IssuedBefore = of.before
+	body := s.r.body(batch)
 	answer, err := wordsOf(s.id, body)
 	if err != nil {
 		return err

@@ -15,11 +15,14 @@ func newRisk(t *terminal) *cobra.Command {
 		`  concordat risk declare --dir xa CN-31-0115 --level high --from now
   concordat risk change --dir xa CN-31-0115 --level medium --from now --note-only
   concordat risk lift --dir xa CN-31-0115
+  concordat risk import --dir xa week-23.csv --scheme ecdc-2021-06 --from now --lift-missing --dry-run
+  concordat risk scheme list
   concordat risk list
 
 A stay in a declared area, within the look-back before a check, is held against
-an itinerary. Areas nest: CN-31 covers CN-31-0115.`,
-		newRiskDeclare(t), newRiskChange(t), newRiskLift(t), newRiskList(t))
+an itinerary. Areas nest: CN-31 covers CN-31-0115, and DE-DE2 covers DE-DE212.
+They are written as GB/T 2260 (310115), ISO 3166-2 (DE-BY) or NUTS (EL30) has them.`,
+		newRiskDeclare(t), newRiskChange(t), newRiskLift(t), newRiskImport(t), newRiskScheme(t), newRiskList(t))
 }
 
 // riskFlags are the flags of declare and change.

@@ -52,9 +52,9 @@ Exit codes: 0 done, 1 refused or not recognized, 2 wrong usage or bad input,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
 		newInit(t), newGenesis(t), newNode(t), newTestnet(t),
-		newIssuer(t), newRevoke(t), newRisk(t), newRecognize(t), newIncident(t),
+		newIssuer(t), newRevoke(t), newRisk(t), newRecognize(t), newRules(t), newSpecialCase(t), newRecognitions(t), newIncident(t),
 		newPropose(t), newVote(t), newWithdraw(t), newProposals(t), newAuthority(t), newSubmit(t),
-		newCheck(t), newStatements(t), newStatement(t),
+		newCheck(t), newCode(t), newStatements(t), newStatement(t),
 		newReceipt(t), newBundle(t), newEvidence(t), newAudit(t),
 		newStatus(t), newDoctor(t), newBench(t),
 		newBackup(t), newRestore(t), newRecover(t),

@@ -24,6 +24,7 @@ import (
 
 	"concordat/client"
 	"concordat/client/authority"
+	"concordat/healthcode/picture"
 	"concordat/ledger/bundle"
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/genesis"
@@ -76,20 +77,36 @@ func setupScript(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("CONFIGS", configs)
+	rules, err := filepath.Abs("../../recognition/rules/testdata")
+	if err != nil {
+		return err
+	}
+	env.Setenv("RULES", rules)
+	smart, err := filepath.Abs("../../healthcode/shc/testdata/examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv("SMART", smart) // the examples of SMART Health Cards
 	for _, kv := range os.Environ() {
 		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, envPrefix) {
 			env.Setenv(name, "")
 		}
 	}
-	for _, name := range []string{"AT-1", "DE-1"} {
+	for _, name := range []string{"AT-1", "AT-3", "DE-1"} {
 		c, err := codes.Get(name)
 		if err != nil {
 			return err
 		}
+		drawn, err := picture.PNG(c.Text, 3)
+		if err != nil {
+			return err
+		}
 		for ending, data := range map[string][]byte{
-			".txt": []byte(c.Text + "\n"),
-			".der": c.Certificate,
-			".pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate}),
+			".txt":     []byte(c.Text + "\n"),
+			".png":     drawn,
+			"-cut.png": drawn[:len(drawn)/2],
+			".der":     c.Certificate,
+			".pem":     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate}),
 		} {
 			if err := os.WriteFile(filepath.Join(env.WorkDir, name+ending), data, 0o600); err != nil {
 				return err

@@ -43,3 +43,14 @@ func Kinds(cert *x509.Certificate) []healthcode.Kind {
 	}
 	return kinds
 }
+
+// KeyUsage is the extended key usage that limits a certificate to a kind, in its
+// current arc; nil for a kind that has none.
+func KeyUsage(kind healthcode.Kind) asn1.ObjectIdentifier {
+	for _, usage := range keyUsages {
+		if usage.kind == kind {
+			return slices.Clone(usage.oids[0])
+		}
+	}
+	return nil
+}

@@ -4,9 +4,9 @@ import (
 	"crypto"
 	"fmt"
 	"slices"
-	"strings"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/cwt"
 	"concordat/healthcode/internal/gate"
 )
 
@@ -34,26 +34,11 @@ func (Decoder) Decode(text string) (healthcode.Unverified, error) {
 }
 
 func decode(text string) (*unverified, error) {
-	if len(text) > MaxText {
-		return nil, fmt.Errorf("%w: a text of %d bytes; at most %d are read", healthcode.ErrTooLarge, len(text), MaxText)
-	}
-	body, ok := strings.CutPrefix(text, Prefix)
-	if !ok {
-		return nil, fmt.Errorf("%w: the text does not begin with %s", healthcode.ErrPrefix, Prefix)
-	}
-	compressed, err := decodeBase45(body)
+	envelope, err := cwt.HC1.Open(text)
 	if err != nil {
 		return nil, err
 	}
-	message, err := inflate(compressed)
-	if err != nil {
-		return nil, err
-	}
-	envelope, err := parseSign1(message)
-	if err != nil {
-		return nil, err
-	}
-	credential, err := parseClaims(envelope.payload)
+	credential, err := parseClaims(envelope.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -65,23 +50,27 @@ func decode(text string) (*unverified, error) {
 }
 
 // claimsOf puts a credential into the words that all formats share.
-func claimsOf(s *sign1, c *credential) (healthcode.Claims, error) {
+func claimsOf(m *cwt.Message, c *credential) (healthcode.Claims, error) {
 	fields, err := c.fields()
 	if err != nil {
 		return healthcode.Claims{}, err
 	}
-	hashes, err := revocationHashes(s, c)
+	hashes, err := revocationHashes(m, c)
 	if err != nil {
 		return healthcode.Claims{}, err
 	}
-	country, err := shown(c.entry.text("co"))
+	country, err := c.entry.Text("co").Shown()
 	if err != nil {
 		return healthcode.Claims{}, fmt.Errorf("%w: member co: %w", healthcode.ErrClaims, err)
+	}
+	birthDate, err := c.birthDate()
+	if err != nil {
+		return healthcode.Claims{}, err
 	}
 	return healthcode.Claims{
 		Format:    healthcode.FormatHC1,
 		Kind:      c.kind,
-		KeyID:     s.kid,
+		KeyID:     m.KeyID,
 		Issuer:    c.issuer,
 		Country:   country,
 		IssuedAt:  c.issuedAt,
@@ -89,12 +78,15 @@ func claimsOf(s *sign1, c *credential) (healthcode.Claims, error) {
 		ExpiresAt: c.expiresAt,
 		Fields:    fields,
 		Hashes:    hashes,
+		Algorithm: m.Algorithm,
+		Holder:    healthcode.Holder{BirthDate: birthDate},
+		Payload:   c.dcc.Tree,
 	}, nil
 }
 
 // unverified is a decoded code; its claims stay in here until a key verifies.
 type unverified struct {
-	envelope *sign1
+	envelope *cwt.Message
 	claims   healthcode.Claims
 }
 
@@ -103,14 +95,17 @@ func (u *unverified) String() string   { return "unverified " + u.claims.String(
 func (u *unverified) GoString() string { return u.String() }
 
 func (u *unverified) Format() healthcode.Format { return healthcode.FormatHC1 }
-func (u *unverified) KeyID() []byte             { return slices.Clone(u.envelope.kid) }
+func (u *unverified) KeyID() []byte             { return slices.Clone(u.envelope.KeyID) }
+
+// ClaimsUnverified is what the code says; see healthcode.ClaimsUnverified.
+func (u *unverified) ClaimsUnverified() healthcode.Claims { return u.claims }
 
 func (u *unverified) RevocationHashes() []healthcode.RevocationHash {
 	return slices.Clone(u.claims.Hashes)
 }
 
 func (u *unverified) Verify(key crypto.PublicKey) (*healthcode.Verified, error) {
-	if err := u.envelope.verify(key); err != nil {
+	if err := cwt.HC1.Verify(u.envelope, key); err != nil {
 		return nil, err
 	}
 	return healthcode.Vouch(gate.SignatureChecked(), u.claims), nil

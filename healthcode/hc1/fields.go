@@ -2,10 +2,9 @@ package hc1
 
 import (
 	"fmt"
-	"strconv"
-	"time"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/cwt"
 )
 
 // fieldName says under which name a member of the schema is shown.
@@ -58,9 +57,9 @@ var (
 
 // fields lists what the credential says, values as they stand in it.
 func (c *credential) fields() ([]healthcode.Field, error) {
-	var out []healthcode.Field
-	add := func(from table, f fieldName) error {
-		value, err := shown(from.text(f.key))
+	out := make([]healthcode.Field, 0, len(nameFields)+1+len(entryFields[c.kind]))
+	add := func(from cwt.Table, f fieldName) error {
+		value, err := from.Text(f.key).Shown()
 		if err != nil {
 			return fmt.Errorf("%w: member %s: %w", healthcode.ErrClaims, f.key, err)
 		}
@@ -69,8 +68,8 @@ func (c *credential) fields() ([]healthcode.Field, error) {
 		}
 		return nil
 	}
-	if it := c.subject.text("nam"); it != nil {
-		names, err := asTable(it)
+	if it := c.subject.Text("nam"); it != nil {
+		names, err := it.Table()
 		if err != nil {
 			return nil, fmt.Errorf("%w: member nam: %w", healthcode.ErrClaims, err)
 		}
@@ -89,37 +88,4 @@ func (c *credential) fields() ([]healthcode.Field, error) {
 		}
 	}
 	return out, nil
-}
-
-// shown gives a scalar as text: text as it is (a time tag does not change it),
-// numbers without a needless fraction (issuers write doses as floats), tagged
-// seconds as RFC 3339. Absent, null and composite values give "".
-func shown(it item) (string, error) {
-	if it == nil {
-		return "", nil
-	}
-	value, tag, tagged, err := asScalar(it)
-	if err != nil {
-		return "", err
-	}
-	if tagged && tag == tagEpoch {
-		t, err := numericDate(it)
-		if err != nil {
-			return "", err
-		}
-		return t.Format(time.RFC3339Nano), nil
-	}
-	switch v := value.(type) {
-	case string:
-		return v, nil
-	case uint64:
-		return strconv.FormatUint(v, 10), nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64), nil
-	case bool:
-		return strconv.FormatBool(v), nil
-	}
-	return "", nil
 }

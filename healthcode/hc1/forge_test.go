@@ -1,8 +1,6 @@
 package hc1
 
 import (
-	"bytes"
-	"compress/zlib"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +15,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/cwt"
 )
 
 // Keys made once per run. RSA-2048 takes a tenth of a second; larger ones are
@@ -99,7 +98,7 @@ func forged(t testing.TB, changes ...func(*forgery)) string {
 	for i := len(f.tags) - 1; i >= 0; i-- {
 		message = cbor.Tag{Number: f.tags[i], Content: message}
 	}
-	return f.text("HC1:" + encodeBase45(f.compressed(deflated(t, f.encoded(enc(t, message))))))
+	return f.text("HC1:" + cwt.EncodeBase45(f.compressed(cwt.Deflate(f.encoded(enc(t, message))))))
 }
 
 // vaccination is a plain claims set.
@@ -159,34 +158,6 @@ func signRSA(t testing.TB, k *rsa.PrivateKey, salt int, structure []byte) []byte
 		t.Fatal(err)
 	}
 	return sig
-}
-
-func deflated(t testing.TB, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := zlib.NewWriter(&out)
-	if _, err := w.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func encodeBase45(b []byte) string {
-	var out strings.Builder
-	for ; len(b) >= 2; b = b[2:] {
-		n := int(b[0])<<8 | int(b[1])
-		out.WriteByte(base45Alphabet[n%45])
-		out.WriteByte(base45Alphabet[n/45%45])
-		out.WriteByte(base45Alphabet[n/2025])
-	}
-	if len(b) == 1 {
-		out.WriteByte(base45Alphabet[b[0]%45])
-		out.WriteByte(base45Alphabet[b[0]/45])
-	}
-	return out.String()
 }
 
 // mustVerify decodes and verifies what has to be good.

@@ -1,28 +1,11 @@
 package hc1
 
-// Every bound on foreign bytes, in one place. Measured on 116 cases of
-// eu-digital-green-certificates/dgc-testdata (12 countries and the common ones):
-// the longest text has 1,093 characters, the largest inflated message 870 bytes,
-// the deepest nesting is 5, and no array or map has more than 16 elements.
+import "concordat/healthcode/internal/cwt"
+
+// The bounds on a code; those on what is inside of it stand in internal/cwt.
 const (
-	// MaxText bounds the scanned text in bytes, prefix included. One QR code
-	// holds at most 4,296 alphanumeric characters (ISO/IEC 18004, version 40-L);
-	// twice that leaves room for other carriers.
-	MaxText = 8192
-
-	// MaxInflated bounds the message after decompression, in bytes. DEFLATE
-	// yields up to 1,032 bytes for each byte of input, so MaxText alone would
-	// admit 5.6 MB.
-	MaxInflated = 64 << 10
-
-	// maxNesting bounds the depth of CBOR arrays, maps and tags.
-	maxNesting = 16
-
-	// maxElements bounds the elements of one CBOR array or pairs of one map.
-	maxElements = 256
-
-	// Bounds on RSA keys, in bits. hcert_spec 3.3.2 asks for 2048 at least;
-	// the upper bound keeps the price of a check known.
-	minRSABits = 2048
-	maxRSABits = 4096
+	// MaxText bounds the scanned text in bytes, prefix included.
+	MaxText = cwt.MaxText
+	// MaxInflated bounds the message after decompression, in bytes.
+	MaxInflated = cwt.MaxInflated
 )

@@ -19,6 +19,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/cwt"
 )
 
 // TestTolerated forges what real issuers write and the corpus lacks, or has
@@ -143,17 +144,17 @@ func TestTolerated(t *testing.T) {
 			}
 		}},
 		{"P9 absurd expiry", claim(func(c m) { c[4] = uint64(math.MaxUint64) }), func(t *testing.T, v *healthcode.Verified) {
-			if v.ExpiresAt().Unix() != latest {
+			if v.ExpiresAt().Unix() != cwt.Latest {
 				t.Errorf("exp = %s", v.ExpiresAt())
 			}
 		}},
 		{"P9 infinite expiry, negative issue", claim(func(c m) { c[4], c[6] = math.Inf(1), -5 }), func(t *testing.T, v *healthcode.Verified) {
-			if v.ExpiresAt().Unix() != latest || v.IssuedAt().Unix() != earliest {
+			if v.ExpiresAt().Unix() != cwt.Latest || v.IssuedAt().Unix() != cwt.Earliest {
 				t.Errorf("exp = %s, iat = %s", v.ExpiresAt(), v.IssuedAt())
 			}
 		}},
 		{"P9 a text that spells the zero time", claim(func(c m) { c[4] = "0001-01-01T00:00:00Z" }), func(t *testing.T, v *healthcode.Verified) {
-			if v.ExpiresAt().IsZero() || v.ExpiresAt().Unix() != earliest {
+			if v.ExpiresAt().IsZero() || v.ExpiresAt().Unix() != cwt.Earliest {
 				t.Errorf("exp = %s", v.ExpiresAt())
 			}
 		}},
@@ -284,10 +285,10 @@ func TestRefusedUnread(t *testing.T) {
 		{"CBOR: cut", func(f *forgery) { f.encoded = func(b []byte) []byte { return b[:len(b)-1] } }, healthcode.ErrCBOR},
 		{"CBOR: a length of 2^63", func(f *forgery) { f.encoded = func([]byte) []byte { return []byte{0x9b, 0x80, 0, 0, 0, 0, 0, 0, 0} } }, healthcode.ErrCBOR},
 		{"CBOR: nested too deep", func(f *forgery) { f.encoded = func([]byte) []byte { return deep(20000) } }, healthcode.ErrCBOR},
-		{"CBOR: nested too deep in the payload", claim(func(c m) { c[99] = deep(maxNesting + 1) }), healthcode.ErrCBOR},
+		{"CBOR: nested too deep in the payload", claim(func(c m) { c[99] = deep(cwt.MaxNesting + 1) }), healthcode.ErrCBOR},
 		{"CBOR: indefinite and nested too deep", func(f *forgery) { f.encoded = func([]byte) []byte { return bytes.Repeat([]byte{0x9f}, 20000) } }, healthcode.ErrCBOR},
 		{"CBOR: tags in tags", func(f *forgery) { f.encoded = func([]byte) []byte { return bytes.Repeat([]byte{0xd2}, 20000) } }, healthcode.ErrCBOR},
-		{"CBOR: too many elements", claim(func(c m) { c[99] = make([]int, maxElements+1) }), healthcode.ErrCBOR},
+		{"CBOR: too many elements", claim(func(c m) { c[99] = make([]int, cwt.MaxElements+1) }), healthcode.ErrCBOR},
 		{"CBOR: not UTF-8", claim(func(c m) { c[1] = raw(0x62, 0xff, 0xfe) }), healthcode.ErrCBOR},
 		{"twice in the protected header", func(f *forgery) { f.protected = twice(1, -7) }, healthcode.ErrCBOR},
 		{"twice in the unprotected header", func(f *forgery) { f.unprotected = twice(4, forgedKeyID) }, healthcode.ErrCBOR},

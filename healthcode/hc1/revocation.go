@@ -1,11 +1,10 @@
 package hc1
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"slices"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/cwt"
 )
 
 // revocationHashes computes all hashes under which a DCC may be revoked
@@ -21,35 +20,26 @@ import (
 //     co; issuers used both, so a code that names both has both hashes.
 //
 // A code without an identifier can only be revoked by its signature.
-func revocationHashes(s *sign1, c *credential) ([]healthcode.RevocationHash, error) {
-	signed := s.signature
-	if s.alg == algES256 {
-		signed = signed[:len(signed)/2]
-	}
-	hashes := []healthcode.RevocationHash{hash16(healthcode.HashSignature, signed)}
+func revocationHashes(m *cwt.Message, c *credential) ([]healthcode.RevocationHash, error) {
+	hashes := append(make([]healthcode.RevocationHash, 0, 4), m.SignatureHash())
 
-	uci, err := shown(c.entry.text("ci"))
+	uci, err := c.entry.Text("ci").Shown()
 	if err != nil {
 		return nil, fmt.Errorf("%w: member ci: %w", healthcode.ErrClaims, err)
 	}
 	if uci == "" {
 		return hashes, nil
 	}
-	country, err := shown(c.entry.text("co"))
+	country, err := c.entry.Text("co").Shown()
 	if err != nil {
 		return nil, fmt.Errorf("%w: member co: %w", healthcode.ErrClaims, err)
 	}
-	hashes = append(hashes, hash16(healthcode.HashUCI, []byte(uci)))
-	for _, prefix := range []string{c.issuer, country} {
-		h := hash16(healthcode.HashCountryCodeUCI, []byte(prefix+uci))
-		if prefix != "" && !slices.Contains(hashes, h) {
-			hashes = append(hashes, h)
-		}
+	hashes = append(hashes, cwt.Hash16(healthcode.HashUCI, []byte(uci)))
+	if c.issuer != "" {
+		hashes = append(hashes, cwt.Hash16(healthcode.HashCountryCodeUCI, []byte(c.issuer+uci)))
+	}
+	if country != "" && country != c.issuer {
+		hashes = append(hashes, cwt.Hash16(healthcode.HashCountryCodeUCI, []byte(country+uci)))
 	}
 	return hashes, nil
-}
-
-func hash16(t healthcode.HashType, data []byte) healthcode.RevocationHash {
-	sum := sha256.Sum256(data)
-	return healthcode.RevocationHash{Type: t, Hash: [16]byte(sum[:16])}
 }

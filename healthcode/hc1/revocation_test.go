@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/cwt"
 )
 
 // TestRevocationHashesOfCorpus computes every hash by another path: signature
@@ -78,9 +79,9 @@ func hashesOf(t *testing.T, change func(m)) []healthcode.RevocationHash {
 // TestCountryOfRevocationHash: iss, co, or both.
 func TestCountryOfRevocationHash(t *testing.T) {
 	country := func(cc string) healthcode.RevocationHash {
-		return hash16(healthcode.HashCountryCodeUCI, []byte(cc+forgedUCI))
+		return cwt.Hash16(healthcode.HashCountryCodeUCI, []byte(cc+forgedUCI))
 	}
-	uci := hash16(healthcode.HashUCI, []byte(forgedUCI))
+	uci := cwt.Hash16(healthcode.HashUCI, []byte(forgedUCI))
 	for _, test := range []struct {
 		name   string
 		change func(m)
@@ -92,7 +93,7 @@ func TestCountryOfRevocationHash(t *testing.T) {
 		{"co absent", func(c m) { delete(entry(c), "co") }, []healthcode.RevocationHash{uci, country("XA")}},
 		{"both absent", func(c m) { delete(c, 1); delete(entry(c), "co") }, []healthcode.RevocationHash{uci}},
 		{"identifier not normalised", func(c m) { entry(c)["ci"] = " urn:uvci:01:xa:ä " }, []healthcode.RevocationHash{
-			hash16(healthcode.HashUCI, []byte(" urn:uvci:01:xa:ä ")), hash16(healthcode.HashCountryCodeUCI, []byte("XA urn:uvci:01:xa:ä "))}},
+			cwt.Hash16(healthcode.HashUCI, []byte(" urn:uvci:01:xa:ä ")), cwt.Hash16(healthcode.HashCountryCodeUCI, []byte("XA urn:uvci:01:xa:ä "))}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := hashesOf(t, test.change)[1:]; !slices.Equal(got, test.want) {

@@ -31,7 +31,7 @@ func populate(w *world, seed uint64, n int) {
 	var keys []*statement.RegisterKey
 	for i := range n {
 		by := pick()
-		switch r.IntN(10) {
+		switch r.IntN(13) {
 		case 0, 1:
 			k := &statement.RegisterKey{PublicKey: fmt.Appendf(nil, "key %d", i), KeyID: []byte{byte(r.IntN(40)), 1, 2}, ValidUntil: now + statement.Time(i)}
 			if _, ok := w.say(by, k, nil); ok {
@@ -54,10 +54,38 @@ func populate(w *world, seed uint64, n int) {
 			}
 		case 5:
 			w.reinstate(by, statement.HashTypes[r.IntN(4)], now+statement.Time(r.IntN(200)-100), hashesOf(r)...)
+		case 6, 7:
+			w.say(by, levelThree(r, i), nil)
+		case 8: // SMART Health Cards: codes issued later are spared
+			a := statement.NewAttachment(hashesOf(r))
+			b := statement.NewBatch(statement.HashRID, a, now+statement.Time(r.IntN(300)-100), fmt.Sprint("lot ", i))
+			b.IssuedBefore = now - statement.Time(r.IntN(1000))
+			w.must(by, &statement.Revoke{Batch: b}, a)
 		default:
 			w.revoke(by, statement.HashTypes[r.IntN(4)], now+statement.Time(r.IntN(300)-100), hashesOf(r)...)
 		}
 	}
+}
+
+// levelThree is one of the kinds that came with protocol level 3. The versions of a
+// rule rise, and there are more than are kept.
+func levelThree(r *rand.Rand, i int) statement.Body {
+	text := fmt.Appendf(nil, "text %d", i)
+	doc := statement.Document{Deflated: text, Size: uint64(len(text))}
+	name := fmt.Sprintf("n%d", r.IntN(4))
+	switch r.IntN(8) {
+	case 0, 1, 2:
+		return &statement.PublishRule{Set: statement.DefaultRuleSet, ID: "GR-0001", Version: fmt.Sprintf("1.%d.0", i), From: now, Document: doc}
+	case 3:
+		return &statement.RetireRule{Set: statement.DefaultRuleSet, ID: "GR-0001", At: now + statement.Time(i)}
+	case 4:
+		return &statement.PublishValueSet{ID: name, Version: fmt.Sprint(i), Document: doc}
+	case 5:
+		return &statement.PublishScheme{Name: name, Levels: []statement.SchemeLevel{{Name: "high", Refuse: true, Lookback: uint64(1 + r.IntN(20))}}}
+	case 6:
+		return &statement.EndCase{Name: name, At: now}
+	}
+	return &statement.DeclareCase{Name: name, Admit: r.IntN(2) == 0, Condition: &doc, Reason: fmt.Sprint("reason ", i)}
 }
 
 // hashesOf draws from 4,000 hashes, so that many are spoken of again.
@@ -131,6 +159,7 @@ func TestStateIsTheNodes(t *testing.T) {
 		}
 	}
 	t.Logf("%d records and %d entries of hashes", len(all)-entries, entries)
+	askRules(t, got, want)
 	if entries < 2000 {
 		t.Errorf("only %d entries of hashes", entries)
 	}
@@ -174,6 +203,35 @@ func TestStateIsTheNodes(t *testing.T) {
 		if err := got.Scan([]byte(prefix), func(k, v []byte) (bool, error) { return true, nil }); !errors.Is(err, bundle.ErrNotListed) {
 			t.Errorf("listing %q: %v, want ErrNotListed", prefix, err)
 		}
+	}
+}
+
+// askRules asks both states for what rules a check needs, and wants something of each.
+func askRules(t *testing.T, got, want state.View) {
+	t.Helper()
+	dropped := 0
+	for _, by := range regions {
+		rules, err1 := got.Rules(by)
+		sets, err2 := got.ValueSets(by)
+		cases, err3 := got.SpecialCases(by)
+		scheme, known, err4 := got.Scheme(by, "n0")
+		if err := errors.Join(err1, err2, err3, err4); err != nil || len(rules) != 1 || len(sets) == 0 || len(cases) == 0 || !known {
+			t.Fatalf("%s: %d rules, %d value sets, %d special cases, a scheme %v (%v)", by, len(rules), len(sets), len(cases), known, err)
+		}
+		wantRules, err1 := want.Rules(by)
+		wantSets, err2 := want.ValueSets(by)
+		wantCases, err3 := want.SpecialCases(by)
+		wantScheme, _, err4 := want.Scheme(by, "n0")
+		if err := errors.Join(err1, err2, err3, err4); err != nil || !reflect.DeepEqual(rules, wantRules) || !reflect.DeepEqual(sets, wantSets) ||
+			!reflect.DeepEqual(cases, wantCases) || !reflect.DeepEqual(scheme, wantScheme) {
+			t.Fatalf("%s: other rules, value sets, special cases or schemes than the node's (%v)", by, err)
+		}
+		if rules[0].Revision > state.MaxRuleVersions {
+			dropped++
+		}
+	}
+	if dropped == 0 {
+		t.Error("no rule has had more versions than are kept")
 	}
 }
 

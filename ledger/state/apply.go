@@ -33,7 +33,11 @@ func ApplyErased(r Reader, index uint64, s *statement.Verified) ([]Write, Verdic
 
 func apply(r Reader, index uint64, s *statement.Verified, attachment []byte, erased bool) ([]Write, Verdict, error) {
 	st := s.Statement()
-	if v, err := mayAct(r, index, s, &st); err != nil || !v.Accepted() {
+	n, err := View{r}.Network()
+	if err != nil {
+		return nil, Verdict{}, err
+	}
+	if v, err := mayAct(r, n, index, s, &st); err != nil || !v.Accepted() {
 		return nil, v, err
 	}
 	if !erased {
@@ -41,7 +45,7 @@ func apply(r Reader, index uint64, s *statement.Verified, attachment []byte, era
 			return nil, v, nil
 		}
 	}
-	a := act{r: r, index: index, by: st.Issuer, s: &st, hash: s.Hash()}
+	a := act{r: r, index: index, by: st.Issuer, level: n.ProtocolLevel, s: &st, hash: s.Hash()}
 	writes, v, err := a.apply(attachment)
 	if err != nil {
 		return nil, Verdict{}, fmt.Errorf("applying statement %d, a %s of %s: %w", index, st.Kind(), st.Issuer, err)
@@ -57,6 +61,7 @@ type act struct {
 	r     Reader
 	index uint64
 	by    statement.Region
+	level uint64 // of the network's protocol, whose rules decide
 	s     *statement.Statement
 	hash  statement.Hash // of s
 }
@@ -87,6 +92,20 @@ func (a *act) apply(attachment []byte) ([]Write, Verdict, error) {
 		return a.suspend(b)
 	case *statement.Withdraw:
 		return a.withdraw(b)
+	case *statement.PublishRule:
+		return a.publishRule(b)
+	case *statement.RetireRule:
+		return a.retireRule(b)
+	case *statement.PublishValueSet:
+		return a.publishValueSet(b)
+	case *statement.RetireValueSet:
+		return a.retireValueSet(b)
+	case *statement.PublishScheme:
+		return a.publishScheme(b)
+	case *statement.DeclareCase:
+		return a.declareCase(b)
+	case *statement.EndCase:
+		return a.endCase(b)
 	case *statement.SealState:
 		return a.seal(b)
 	case *statement.ReportEvidence:
@@ -114,14 +133,10 @@ func (a *act) apply(attachment []byte) ([]Write, Verdict, error) {
 
 // mayAct refuses a statement for another network, by a stranger, or signed
 // with a key that does not count for its issuer at index (ST5).
-func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Statement) (Verdict, error) {
-	n, err := View{r}.Network()
-	if err != nil {
-		return Verdict{}, err
-	}
-	if level := st.Kind().Level(); level > n.ProtocolLevel {
+func mayAct(r Reader, n Network, index uint64, s *statement.Verified, st *statement.Statement) (Verdict, error) {
+	if level := st.Level(); level > n.ProtocolLevel {
 		return refuse(UnknownKind, fmt.Sprintf("wait until the network has raised its level; a validator can propose it with `concordat propose level %d`", n.ProtocolLevel+1),
-			"statements of kind %s have an effect from protocol level %d on, and the network is at level %d", st.Kind(), level, n.ProtocolLevel), nil
+			"statements of kind %s have an effect from protocol level %d on, and the network is at level %d", newThing(st), level, n.ProtocolLevel), nil
 	}
 	if st.Network != n.ID {
 		return refuse(WrongNetwork, "sign it for this network, or submit it to the other one",
@@ -139,6 +154,14 @@ func mayAct(r Reader, index uint64, s *statement.Verified, st *statement.Stateme
 		}
 	}
 	return unknownKey(au, s.KeyID(), use), nil
+}
+
+// newThing says what of a statement the network's level does not have.
+func newThing(st *statement.Statement) string {
+	if st.Kind().Level() == st.Level() {
+		return string(st.Kind())
+	}
+	return fmt.Sprintf("%s with the fields of this one", st.Kind())
 }
 
 // signs is the use of the key that signs statements of a kind: a key that a

@@ -17,6 +17,8 @@ type Batch struct {
 	Expires   statement.Time     `cbor:"6,keyasint"`
 	Reason    string             `cbor:"7,keyasint"`
 	Ordinal   uint64             `cbor:"8,keyasint,omitempty"` // the batch is the ledger's so-manyth that revokes, from 1; 0 for one that undoes
+	// IssuedBefore spares codes issued at that time or later; 0: it spares none.
+	IssuedBefore statement.Time `cbor:"9,keyasint,omitempty"`
 }
 
 // Totals counts what an authority said in batches of one type of hash. A hash
@@ -54,6 +56,47 @@ type event struct {
 	Expires statement.Time
 }
 
+// sparing is the event of a batch that spares codes issued later: the check of a
+// code then reads no batch for it. An event without IssuedBefore is never
+// written so: events have been written as two elements since level 1.
+type sparing struct {
+	_            struct{} `cbor:",toarray"`
+	Undo         bool
+	Expires      statement.Time
+	IssuedBefore statement.Time
+}
+
+// sparingHead opens a sparing: an array of three.
+const sparingHead = 0x83
+
+// event is the value under the key of each hash in the batch.
+func (b *Batch) event() []byte {
+	if b.IssuedBefore == 0 {
+		return encode(event{Undo: b.Undo, Expires: b.Expires})
+	}
+	return encode(sparing{Undo: b.Undo, Expires: b.Expires, IssuedBefore: b.IssuedBefore})
+}
+
+// decodeEvent reads what event gives.
+func decodeEvent(value []byte) (sparing, error) {
+	const what = "revocation event"
+	if len(value) > 0 && value[0] == sparingHead {
+		var e sparing
+		if err := decode(what, value, &e); err != nil {
+			return sparing{}, err
+		}
+		if e.IssuedBefore <= 0 {
+			return sparing{}, fmt.Errorf("%w: %s that spares what was issued from %d on", ErrCorrupt, what, e.IssuedBefore)
+		}
+		return e, nil
+	}
+	var e event
+	if err := decode(what, value, &e); err != nil {
+		return sparing{}, err
+	}
+	return sparing{Undo: e.Undo, Expires: e.Expires}, nil
+}
+
 // A batch and totals hold only a part of their key, so they are read apart.
 
 func loadBatch(r Reader, index uint64) (*Batch, error) {
@@ -76,6 +119,9 @@ func parseBatch(key, value []byte) (*Batch, error) {
 	b := new(Batch)
 	if err := decode(fmt.Sprintf("batch %d", index), value, b); err != nil {
 		return nil, err
+	}
+	if b.IssuedBefore < 0 || b.Undo && b.IssuedBefore != 0 {
+		return nil, fmt.Errorf("%w: batch %d undoes: %v, and spares what was issued from %d on; one that undoes spares nothing", ErrCorrupt, index, b.Undo, b.IssuedBefore)
 	}
 	if b.Undo != (b.Ordinal == 0) {
 		return nil, fmt.Errorf("%w: batch %d undoes: %v, and has ordinal %d; those that revoke have one, from 1", ErrCorrupt, index, b.Undo, b.Ordinal)

@@ -7,10 +7,11 @@ import (
 	"concordat/ledger/statement"
 )
 
-// maxRecord bounds a record before it is decoded, in bytes. The largest are the
-// validators of the largest network while it hands over (two sets of 39,000),
-// evidence, and a risk area with MaxWindows windows.
-const maxRecord = 96 << 10
+// maxRecord bounds a record before it is decoded, in bytes. The largest are a
+// recognition with MaxPastTerms earlier terms, each with the longest texts and
+// lists (4,500 each, TestLargestRecords), and the validators of the largest
+// network while it hands over (two sets of 39,000).
+const maxRecord = 192 << 10
 
 // codec bounds what a record may hold.
 var codec = canonical.New(8, statement.MaxValidators, 32)

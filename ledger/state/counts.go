@@ -183,7 +183,7 @@ func (c counts) see(key, value []byte) error {
 		}
 		c[string(schemeCountKey(a.Area, a.Authority))]--
 	}
-	return nil
+	return c.seePublished(key, value)
 }
 
 // check checks ST12, when all has been seen.

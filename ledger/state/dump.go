@@ -93,6 +93,19 @@ func describe(r Reader, key, value []byte) (string, error) {
 		return sentence[HandoverRecord](key, value)
 	case tagRecovery:
 		return sentence[RecoveryRecord](key, value)
+	case tagPublished:
+		return sentence[published](key, value)
+	case tagRule:
+		if isRuleVersion(key) {
+			return sentence[RuleVersion](key, value)
+		}
+		return sentence[Rule](key, value)
+	case tagValueSet:
+		return sentence[ValueSet](key, value)
+	case tagScheme:
+		return sentence[Scheme](key, value)
+	case tagCase:
+		return sentence[SpecialCase](key, value)
 	case tagBatch:
 		b, err := parseBatch(key, value)
 		if err != nil {

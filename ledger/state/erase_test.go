@@ -124,8 +124,8 @@ func TestExpand(t *testing.T) {
 			t.Errorf("made again it is %x: %x, want %x: %x", got.Key, got.Value, e.Key, e.Value)
 		}
 	}
-	if entriesOf != 2*len(someHashes) {
-		t.Errorf("%d entries of hashes, want %d", entriesOf, 2*len(someHashes))
+	if entriesOf != 3*len(someHashes) {
+		t.Errorf("%d entries of hashes, want %d", entriesOf, 3*len(someHashes))
 	}
 }
 
@@ -148,8 +148,10 @@ func TestBatchesAgree(t *testing.T) {
 		"number of another":      batch(func(b *Batch) { b.Ordinal = 2 }),
 		"no number":              batch(func(b *Batch) { b.Ordinal = 0 }),
 		"an undo with a number":  batch(func(b *Batch) { b.Undo = true }),
+		"an undo that spares":    batch(func(b *Batch) { b.Undo, b.Ordinal, b.IssuedBefore = true, 0, 9 }),
+		"one that spares":        batch(func(b *Batch) { b.IssuedBefore = 9 }),
 		"running number too low": {Key: ordinalsKey()},
-		"running number too far": put(&ordinals{Last: 2}),
+		"running number too far": put(&ordinals{Last: 3}),
 		"no totals":              {Key: totals},
 		"totals too high":        {totals, encode(Totals{Batches: 2, Revoked: 4, Undone: 3})},
 		"totals of nothing":      {totalsKey("XB", statement.HashUCI), encode(Totals{Batches: 1, Revoked: 1})},

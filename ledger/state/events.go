@@ -14,11 +14,19 @@ type RevocationEvent struct {
 	Undo      bool   // it took back what was said before
 	Expires   statement.Time
 	UndoneBy  *uint64 // index of the first later undo by the same authority for the same type
+	// IssuedBefore, if not 0, spares codes issued at that time or later.
+	IssuedBefore statement.Time
 }
 
 // InForce reports whether the event revokes at time t.
 func (e *RevocationEvent) InForce(t statement.Time) bool {
 	return !e.Undo && e.UndoneBy == nil && t < e.Expires
+}
+
+// Spares reports whether the event says nothing of a code that was issued at
+// issued; 0 is a code that does not tell, which nothing spares.
+func (e *RevocationEvent) Spares(issued statement.Time) bool {
+	return e.IssuedBefore != 0 && issued >= e.IssuedBefore
 }
 
 // Revocations is what is said of a hash, by type, authority and index: the
@@ -92,11 +100,11 @@ func parseEvent(key, value []byte) (RevocationEvent, error) {
 	if err != nil {
 		return RevocationEvent{}, err
 	}
-	var e event
-	if err := decode("revocation event", value, &e); err != nil {
+	e, err := decodeEvent(value)
+	if err != nil {
 		return RevocationEvent{}, fmt.Errorf("statement %d: %w", index, err)
 	}
-	return RevocationEvent{Type: t, Authority: authority, Index: index, Undo: e.Undo, Expires: e.Expires}, nil
+	return RevocationEvent{Type: t, Authority: authority, Index: index, Undo: e.Undo, Expires: e.Expires, IssuedBefore: e.IssuedBefore}, nil
 }
 
 // batch is the batch that the event came with.
@@ -105,7 +113,7 @@ func (e *RevocationEvent) batch(r Reader) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b == nil || b.Authority != e.Authority || b.HashType != e.Type || b.Undo != e.Undo || b.Expires != e.Expires {
+	if b == nil || b.Authority != e.Authority || b.HashType != e.Type || b.Undo != e.Undo || b.Expires != e.Expires || b.IssuedBefore != e.IssuedBefore {
 		return nil, fmt.Errorf("%w: a revocation event names statement %d, whose batch is missing or another", ErrCorrupt, e.Index)
 	}
 	return b, nil

@@ -31,7 +31,7 @@ func (a *act) registerKey(b *statement.RegisterKey) ([]Write, Verdict, error) {
 	k := &IssuerKey{
 		Region: a.by, Thumbprint: thumb,
 		PublicKey: b.PublicKey, KeyID: b.KeyID, Certificate: b.Certificate, Kinds: b.Kinds,
-		ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
+		ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil, Issuer: b.Issuer, Name: b.Name,
 		Status: Registered, RegisteredAt: a.index, ChangedAt: a.index, Revision: 1,
 	}
 	return []Write{

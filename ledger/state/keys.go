@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"concordat/ledger/statement"
 )
@@ -36,6 +37,11 @@ const (
 	tagProposalCount     = 'm' // authority
 	tagHandover          = 'h' // index(8, big-endian)
 	tagRecovery          = 'y' // index(8, big-endian)
+	tagRule              = 'f' // authority 0 set 0 id 0 version; without a version: the rule's head
+	tagValueSet          = 'x' // authority 0 id
+	tagScheme            = 'z' // authority 0 name
+	tagCase              = 'C' // authority 0 name
+	tagPublished         = 'P' // authority
 )
 
 func networkKey() []byte { return []byte{tagNetwork} }
@@ -158,6 +164,31 @@ func handoverKey(index uint64) []byte {
 func recoveryKey(index uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{tagRecovery}, index)
 }
+
+// joined appends parts to a tag, with a zero byte between them.
+func joined(tag byte, parts ...string) []byte {
+	return append([]byte{tag}, strings.Join(parts, "\x00")...)
+}
+
+// rulePrefix begins the keys of all that an authority's rules are kept under.
+func rulePrefix(by statement.Region) []byte { return joined(tagRule, string(by), "") }
+
+func ruleKey(by statement.Region, set, id string) []byte {
+	return joined(tagRule, string(by), set, id)
+}
+
+func ruleVersionKey(by statement.Region, set, id, version string) []byte {
+	return joined(tagRule, string(by), set, id, version)
+}
+
+func valueSetKey(by statement.Region, id string) []byte { return joined(tagValueSet, string(by), id) }
+func schemeKey(by statement.Region, name string) []byte { return joined(tagScheme, string(by), name) }
+func caseKey(by statement.Region, name string) []byte   { return joined(tagCase, string(by), name) }
+
+// isRuleVersion tells the key of a version from that of its rule's head.
+func isRuleVersion(key []byte) bool { return bytes.Count(key, []byte{0}) == 3 }
+
+func publishedKey(by statement.Region) []byte { return append([]byte{tagPublished}, by...) }
 
 func hashTypeByte(t statement.HashType) byte {
 	return byte(slices.Index(statement.HashTypes, t) + 1)

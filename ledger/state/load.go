@@ -128,6 +128,21 @@ func (g *Recognition) check() error {
 	case (g.Status == Suspended) != (g.Suspension != nil):
 		return fmt.Errorf("status %q and suspension do not agree", g.Status)
 	}
+	if len(g.Past) > MaxPastTerms {
+		return fmt.Errorf("%d earlier terms, at most %d", len(g.Past), MaxPastTerms)
+	}
+	for i := range g.Past {
+		p, next := &g.Past[i], g.ChangedAt
+		if i+1 < len(g.Past) {
+			next = g.Past[i+1].Index
+		}
+		if p.Index >= p.EndedBy || p.EndedBy != next {
+			return fmt.Errorf("earlier terms of statement %d until %d, and then come those of %d", p.Index, p.EndedBy, next)
+		}
+		if p.Status != Granted && p.Status != Suspended && p.Status != Withdrawn || (p.Status == Suspended) != (p.Suspension != nil) {
+			return fmt.Errorf("earlier terms of statement %d: status %q and suspension do not agree", p.Index, p.Status)
+		}
+	}
 	if err := g.Grantor.Validate(); err != nil {
 		return err
 	}

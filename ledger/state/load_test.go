@@ -69,7 +69,69 @@ func TestRecordRules(t *testing.T) {
 		change(&a)
 		return put(&a)
 	}
+	ruleOf := func(change func(*Rule)) Write {
+		r, _, err := v.Rule("XA", "default", "R1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&r)
+		return put(&r)
+	}
+	version := func(change func(*RuleVersion)) Write {
+		r, err := load[RuleVersion](w.mem, ruleVersionKey("XA", "default", "R1", "1.0.1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r)
+		return put(r)
+	}
+	said := func(change func(*published)) Write {
+		p, err := load[published](w.mem, publishedKey("XA"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(p)
+		return put(p)
+	}
+	valueSet, _, err := v.ValueSet("XA", "vaccines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme, _, err := v.Scheme("XA", "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	special, _, err := v.SpecialCase("XA", "crew")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, wr := range map[string]Write{
+		"revision of a rule":       ruleOf(func(r *Rule) { r.Revision = 0 }),
+		"rule without a version":   ruleOf(func(r *Rule) { r.Versions, r.Ends = nil, nil }),
+		"versions in disorder":     ruleOf(func(r *Rule) { slices.Reverse(r.Versions) }),
+		"version of a kind":        ruleOf(func(r *Rule) { r.Versions[1] = "two" }),
+		"ends of nothing":          ruleOf(func(r *Rule) { r.Ends = []statement.Time{0, 0} }),
+		"an end too many":          ruleOf(func(r *Rule) { r.Ends = append(r.Ends, 0) }),
+		"the last version ended":   ruleOf(func(r *Rule) { r.Ends = []statement.Time{9, 9} }),
+		"rule in no set":           ruleOf(func(r *Rule) { r.Set = "" }),
+		"rule of nobody":           ruleOf(func(r *Rule) { r.Authority = "xa" }),
+		"version without document": version(func(r *RuleVersion) { r.Document.Deflated = nil }),
+		"version that never is":    version(func(r *RuleVersion) { r.Until = r.From }),
+		"nothing published":        said(func(p *published) { *p = published{Authority: p.Authority} }),
+		"too much published":       said(func(p *published) { p.Rules = MaxRules + 1 }),
+		"published by nobody":      said(func(p *published) { p.Authority = "xa" }),
+		"revision of a value set":  put(&ValueSet{Authority: "XA", ID: "vaccines", Version: "1", Document: valueSet.Document}),
+		"value set of no version":  put(&ValueSet{Authority: "XA", ID: "vaccines", Document: valueSet.Document, Revision: 1}),
+		"revision of a scheme":     put(&Scheme{Authority: "XA", Name: "default", Levels: scheme.Levels}),
+		"scheme of no levels":      put(&Scheme{Authority: "XA", Name: "default", Revision: 1}),
+		"revision of a case":       put(&SpecialCase{Authority: "XA", Case: special.Case}),
+		"case without a reason":    put(&SpecialCase{Authority: "XA", Case: statement.DeclareCase{Name: "crew"}, Revision: 1}),
+		"too much of the past":     recognition(func(g *Recognition) { g.Past = make([]PastTerms, MaxPastTerms+1) }),
+		"a past that does not end": recognition(func(g *Recognition) { g.Past[len(g.Past)-1].EndedBy++ }),
+		"a past with a gap":        recognition(func(g *Recognition) { g.Past = slices.Delete(g.Past, 1, 2) }),
+		"a past without status":    recognition(func(g *Recognition) { g.Past[0].Status = "" }),
+		"event of another time":    {appendRevocationKey(nil, make([]byte, 16), 2, "XA", 5), encode(sparing{Expires: 100, IssuedBefore: 9})},
+		"event that spares all":    {appendRevocationKey(nil, make([]byte, 16), 2, "XA", 5), encode(sparing{Expires: 100})},
 		"role":                     authority(func(a *Authority) { a.Role = "king" }),
 		"use of key":               authority(func(a *Authority) { a.Keys[0].Use = "party" }),
 		"length of key":            authority(func(a *Authority) { a.Keys[0].Public = a.Keys[0].Public[:31] }),
@@ -91,7 +153,7 @@ func TestRecordRules(t *testing.T) {
 		"schemes on no area":       schemes(func(c *schemeCount) { c.Area = "cn" }),
 		"status of recognition":    recognition(func(g *Recognition) { g.Status = "perhaps" }),
 		"revision of recognition":  recognition(func(g *Recognition) { g.Revision = 0 }),
-		"suspension of withdrawn":  recognition(func(g *Recognition) { g.Suspension = &Suspension{Reason: "x"} }),
+		"suspension of granted":    recognition(func(g *Recognition) { g.Suspension = &Suspension{Reason: "x"} }),
 		"suspended by nothing":     recognition(func(g *Recognition) { g.Status = Suspended }),
 		"revision of area":         area(func(a *RiskArea) { a.Revision = 0 }),
 		"stands without a window":  area(func(a *RiskArea) { a.Standing, a.Windows = true, nil }),

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,10 +22,12 @@ type model struct {
 	recognition map[string]RecognitionStatus
 	terms       map[string]string
 	suspension  map[string]string
+	suspended   map[string]string // kinds and until
 	standing    map[string]bool
-	today       map[string]string       // the last word on a risk area
-	days        map[string][days]string // level by day; "" for none
-	revoked     map[string]bool         // by authority, type and hash
+	today       map[string]string           // the last word on a risk area
+	days        map[string][days]string     // level by day; "" for none
+	revoked     map[string][]statement.Time // by authority, type and hash: codes issued before; 0: all
+	rules       rulesModel
 }
 
 const days = 12
@@ -32,8 +35,8 @@ const days = 12
 func newModel() *model {
 	return &model{
 		revision: map[string]uint64{}, key: map[string]KeyStatus{}, spares: map[string]int{}, withKID: map[statement.Region]int{},
-		recognition: map[string]RecognitionStatus{}, terms: map[string]string{}, suspension: map[string]string{},
-		standing: map[string]bool{}, today: map[string]string{}, days: map[string][days]string{}, revoked: map[string]bool{},
+		recognition: map[string]RecognitionStatus{}, terms: map[string]string{}, suspension: map[string]string{}, suspended: map[string]string{},
+		standing: map[string]bool{}, today: map[string]string{}, days: map[string][days]string{}, revoked: map[string][]statement.Time{}, rules: newRulesModel(),
 	}
 }
 
@@ -47,6 +50,13 @@ func (m *model) say(by statement.Region, revision uint64, body statement.Body, n
 	}
 	if body.Kind().HasRevision() {
 		m.revision[subject]++
+	}
+	m.rules.say(subject, body)
+	switch body.(type) {
+	case *statement.Grant, *statement.ChangeGrant, *statement.Suspend, *statement.Withdraw:
+		if m.recognition[subject] != "" {
+			m.rules.past[subject] = append(m.rules.past[subject], m.stands(subject))
+		}
 	}
 	switch b := body.(type) {
 	case *statement.RegisterKey:
@@ -62,6 +72,7 @@ func (m *model) say(by statement.Region, revision uint64, body statement.Body, n
 		m.recognition[subject], m.terms[subject], m.suspension[subject] = Granted, fmt.Sprint(b.Terms), ""
 	case *statement.Suspend:
 		m.recognition[subject], m.suspension[subject] = Suspended, fmt.Sprint(*b)
+		m.suspended[subject] = fmt.Sprint(b.Kinds, b.Until)
 	case *statement.Withdraw:
 		m.recognition[subject], m.suspension[subject] = Withdrawn, ""
 	case *statement.DeclareRisk:
@@ -77,14 +88,23 @@ func (m *model) say(by statement.Region, revision uint64, body statement.Body, n
 		m.days[subject] = d
 	case *statement.Revoke:
 		for _, n := range names {
-			m.revoked[fmt.Sprint(by, b.HashType, n)] = true
+			who := fmt.Sprint(by, b.HashType, n)
+			m.revoked[who] = append(m.revoked[who], b.IssuedBefore)
 		}
 	case *statement.Reinstate:
 		for _, n := range names {
-			m.revoked[fmt.Sprint(by, b.HashType, n)] = false
+			delete(m.revoked, fmt.Sprint(by, b.HashType, n))
 		}
 	}
 	return ""
+}
+
+// stands is how a recognition stands, as standing has it of a record.
+func (m *model) stands(subject string) string {
+	if m.recognition[subject] != Suspended {
+		return string(m.recognition[subject])
+	}
+	return string(Suspended) + m.suspended[subject]
 }
 
 // spares: codes issued before that day are spared by a compromise.
@@ -138,7 +158,15 @@ func (m *model) judge(by statement.Region, subject string, stale bool, body stat
 		}
 		return otherwise
 	}
+	if before, after := m.rules.judge(by, subject, body); before != "" {
+		return before
+	} else if after != "" {
+		return conflict(after)
+	}
 	switch b := body.(type) {
+	case *statement.PublishRule, *statement.RetireRule, *statement.PublishValueSet, *statement.RetireValueSet,
+		*statement.PublishScheme, *statement.DeclareCase, *statement.EndCase:
+		return conflict("")
 	case *statement.RegisterKey:
 		switch s := m.key[subject]; {
 		case s == Compromised:
@@ -256,7 +284,11 @@ func draw(t *rapid.T) (statement.Region, statement.Body, []string) {
 		kind := rapid.SampledFrom(statement.HashTypes[:2]).Draw(t, "type")
 		return statement.NewBatch(kind, attachmentOf(names), 100, "reason"), names
 	}
-	switch rapid.IntRange(0, 11).Draw(t, "kind") {
+	kind := rapid.IntRange(0, 17).Draw(t, "kind")
+	if kind > 11 {
+		return by, drawRule(t), nil
+	}
+	switch kind {
 	case 0:
 		return by, key(), nil
 	case 1:
@@ -267,6 +299,7 @@ func draw(t *rapid.T) (statement.Region, statement.Body, []string) {
 		}, nil
 	case 3:
 		b, names := batch()
+		b.IssuedBefore = statement.Time(rapid.SampledFrom([]int{0, 0, 4, 8}).Draw(t, "issued before"))
 		return by, &statement.Revoke{Batch: b}, names
 	case 4:
 		b, names := batch()
@@ -314,7 +347,7 @@ func TestModel(t *testing.T) {
 			w.must("XA", k, nil)
 			m.say("XA", 1, k, nil)
 		}
-		for range rapid.IntRange(1, 60).Draw(rt, "statements") {
+		for range rapid.IntRange(1, 80).Draw(rt, "statements") {
 			by, body, names := draw(rt)
 			revision := w.next(by, body)
 			if revision > 0 && rapid.IntRange(0, 7).Draw(rt, "stale") == 0 {
@@ -342,6 +375,7 @@ func TestModel(t *testing.T) {
 // compare asks the state everything that the model knows.
 func compare(t *rapid.T, w *world, m *model) {
 	v := View{w.mem}
+	compareRules(t, v, &m.rules)
 	for subject, want := range m.revision {
 		if got, err := v.Revision(subject); err != nil || got != want {
 			t.Fatalf("revision of %s is %d (%v), want %d", subject, got, err, want)
@@ -392,7 +426,7 @@ func compare(t *rapid.T, w *world, m *model) {
 		}
 	}
 	for _, name := range someHashes {
-		in := map[string]bool{}
+		in := map[string]map[statement.Time]bool{} // by the code's time of issue
 		events, more, err := v.Revocations(testHash(name), 1000)
 		if err != nil || more {
 			t.Fatal(err, more)
@@ -401,15 +435,24 @@ func compare(t *rapid.T, w *world, m *model) {
 		for i := range events {
 			e := &events[i]
 			who := fmt.Sprint(e.Authority, e.Type, name)
-			in[who] = in[who] || e.InForce(99)
+			if in[who] == nil {
+				in[who] = map[statement.Time]bool{}
+			}
+			for issued := range statement.Time(10) {
+				in[who][issued] = in[who][issued] || e.InForce(99) && !e.Spares(issued)
+			}
 			if e.InForce(100) {
 				t.Fatalf("%s by statement %d is in force when it has expired", who, e.Index)
 			}
 		}
 		for _, by := range someRegions {
 			for _, kind := range statement.HashTypes {
-				if who := fmt.Sprint(by, kind, name); in[who] != m.revoked[who] {
-					t.Fatalf("%s is revoked: %v, want %v", who, in[who], m.revoked[who])
+				who := fmt.Sprint(by, kind, name)
+				for issued := range statement.Time(10) {
+					want := slices.ContainsFunc(m.revoked[who], func(before statement.Time) bool { return before == 0 || issued < before })
+					if in[who][issued] != want {
+						t.Fatalf("%s, issued at %d, is revoked: %v, want %v", who, issued, in[who][issued], want)
+					}
 				}
 			}
 		}

@@ -1,8 +1,6 @@
 package state
 
 import (
-	"slices"
-
 	"concordat/ledger/statement"
 )
 
@@ -26,8 +24,9 @@ func (a *act) grant(b *statement.Terms) ([]Write, Verdict, error) {
 			"%s has recognised %s since statement %d and suspended it in statement %d", a.by, b.Region, g.GrantedAt, g.ChangedAt).
 			on(g.Revision, g.ChangedAt), nil
 	}
+	before := *g
 	g.GrantedAt = a.index
-	return a.terms(g, b), Verdict{}, nil
+	return a.terms(g, b, before), Verdict{}, nil
 }
 
 func (a *act) changeGrant(b *statement.Terms) ([]Write, Verdict, error) {
@@ -35,12 +34,11 @@ func (a *act) changeGrant(b *statement.Terms) ([]Write, Verdict, error) {
 	if err != nil || !v.Accepted() {
 		return nil, v, err
 	}
-	if g.Status == Granted && slices.Equal(g.Terms.Kinds, b.Kinds) && g.Terms.From == b.From &&
-		g.Terms.Until == b.Until && g.Terms.Reason == b.Reason {
+	if terms := termsOf(b); g.Status == Granted && same(&g.Terms, &terms) {
 		return nil, refuse(NothingToChange, "nothing needs to be done",
 			"%s recognises %s on these terms since statement %d", a.by, b.Region, g.ChangedAt).on(g.Revision, g.ChangedAt), nil
 	}
-	return a.terms(g, b), Verdict{}, nil
+	return a.terms(g, b, *g), Verdict{}, nil
 }
 
 func (a *act) suspend(b *statement.Suspend) ([]Write, Verdict, error) {
@@ -48,15 +46,15 @@ func (a *act) suspend(b *statement.Suspend) ([]Write, Verdict, error) {
 	if err != nil || !v.Accepted() {
 		return nil, v, err
 	}
-	s := &Suspension{Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason}
-	if old := g.Suspension; old != nil && slices.Equal(old.Kinds, s.Kinds) && old.From == s.From &&
-		old.Until == s.Until && old.Reason == s.Reason {
+	s := &Suspension{Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason, LegalRef: b.LegalRef}
+	if g.Suspension != nil && same(g.Suspension, s) {
 		return nil, refuse(AlreadySuspended, "nothing needs to be done",
 			"statement %d of %s suspends its recognition of %s in just this way", g.ChangedAt, a.by, b.Region).
 			on(g.Revision, g.ChangedAt), nil
 	}
+	before := *g
 	g.Status, g.Suspension = Suspended, s
-	return a.changedRecognition(g), Verdict{}, nil
+	return a.changedRecognition(g, before), Verdict{}, nil
 }
 
 func (a *act) withdraw(b *statement.Withdraw) ([]Write, Verdict, error) {
@@ -64,8 +62,9 @@ func (a *act) withdraw(b *statement.Withdraw) ([]Write, Verdict, error) {
 	if err != nil || !v.Accepted() {
 		return nil, v, err
 	}
-	g.Status, g.Suspension, g.Reason = Withdrawn, nil, b.Reason
-	return a.changedRecognition(g), Verdict{}, nil
+	before := *g
+	g.Status, g.Suspension, g.Reason, g.LegalRef = Withdrawn, nil, b.Reason, b.LegalRef
+	return a.changedRecognition(g, before), Verdict{}, nil
 }
 
 // recognition is the issuer's recognition of a region, nil if it never granted
@@ -75,16 +74,21 @@ func (a *act) recognition(of statement.Region) (*Recognition, Verdict, error) {
 		return nil, refuse(SelfRecognition, "name another region",
 			"%s recognises its own codes without a grant", a.by), nil
 	}
-	other, err := a.r.Get(authorityKey(of))
-	if err != nil {
-		return nil, Verdict{}, err
-	}
-	if other == nil {
-		return nil, refuse(UnknownRegion, "see the network's authorities for the ids of regions; a region is recognised once it has joined",
-			"%s is not a region of this network", of), nil
+	if v, err := a.known(of); err != nil || !v.Accepted() {
+		return nil, v, err
 	}
 	g, err := load[Recognition](a.r, recognitionKey(a.by, of))
 	return g, Verdict{}, err
+}
+
+// known refuses a region that has never been of this network.
+func (a *act) known(region statement.Region) (Verdict, error) {
+	au, err := a.r.Get(authorityKey(region))
+	if err != nil || au != nil {
+		return Verdict{}, err
+	}
+	return refuse(UnknownRegion, "see the network's authorities for the ids of regions; a region is recognised once it has joined",
+		"%s is not a region of this network", region), nil
 }
 
 // inForce is the recognition that the statement is to change; the verdict says why it may not.
@@ -107,14 +111,38 @@ func (a *act) inForce(of statement.Region, hint string) (*Recognition, Verdict, 
 }
 
 // terms puts the recognition on new terms, and resumes it.
-func (a *act) terms(g *Recognition, b *statement.Terms) []Write {
-	g.Status, g.Suspension, g.Reason = Granted, nil, ""
-	g.Terms = Terms{Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason}
-	return a.changedRecognition(g)
+func (a *act) terms(g *Recognition, b *statement.Terms, before Recognition) []Write {
+	g.Status, g.Suspension, g.Reason, g.LegalRef = Granted, nil, "", ""
+	g.Terms = termsOf(b)
+	return a.changedRecognition(g, before)
 }
 
-func (a *act) changedRecognition(g *Recognition) []Write {
+// changedRecognition makes the next revision of g, which was as before says.
+// From protocol level 3 on what was is kept, so that a check for a past time can
+// be answered; below it nothing is, since a log of that level gives the state
+// that it always gave.
+func (a *act) changedRecognition(g *Recognition, before Recognition) []Write {
 	g.ChangedAt = a.index
 	g.Revision++
+	if a.level >= 3 {
+		g.SaidAt = a.s.IssuedAt
+		if before.Revision > 0 {
+			g.Past = append(g.Past, PastTerms{
+				Status: before.Status, Terms: before.Terms, Suspension: before.Suspension,
+				Reason: before.Reason, LegalRef: before.LegalRef,
+				Index: before.ChangedAt, SaidAt: before.SaidAt, EndedBy: a.index, EndedAt: a.s.IssuedAt,
+			})
+		}
+		if over := len(g.Past) - MaxPastTerms; over > 0 {
+			g.Past = g.Past[over:]
+		}
+	}
 	return []Write{put(g)}
+}
+
+func termsOf(b *statement.Terms) Terms {
+	return Terms{
+		Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason,
+		LegalRef: b.LegalRef, Formats: b.Formats, Algorithms: b.Algorithms, Schemes: b.Schemes, RuleSet: b.RuleSet,
+	}
 }

@@ -132,6 +132,8 @@ type IssuerKey struct {
 	RegisteredAt uint64               `cbor:"15,keyasint"`
 	ChangedAt    uint64               `cbor:"16,keyasint"` // index of the newest statement on the key
 	Revision     uint64               `cbor:"17,keyasint"`
+	Issuer       string               `cbor:"18,keyasint,omitempty"` // the issuer's URL, as its codes name it
+	Name         string               `cbor:"19,keyasint,omitempty"` // the issuer's name
 }
 
 // RecognitionStatus is how one region's recognition of another's codes stands.
@@ -150,6 +152,12 @@ type Terms struct {
 	From   statement.Time       `cbor:"2,keyasint,omitempty"`
 	Until  statement.Time       `cbor:"3,keyasint,omitempty"`
 	Reason string               `cbor:"4,keyasint,omitempty"`
+
+	LegalRef   string   `cbor:"5,keyasint,omitempty"`
+	Formats    []string `cbor:"6,keyasint,omitempty"` // of each list, none means all
+	Algorithms []string `cbor:"7,keyasint,omitempty"`
+	Schemes    []string `cbor:"8,keyasint,omitempty"`
+	RuleSet    string   `cbor:"9,keyasint,omitempty"` // none: statement.DefaultRuleSet
 }
 
 // Suspension is what is taken from a recognition for the time being, and why.
@@ -159,6 +167,8 @@ type Suspension struct {
 	From   statement.Time       `cbor:"2,keyasint,omitempty"`
 	Until  statement.Time       `cbor:"3,keyasint,omitempty"`
 	Reason string               `cbor:"4,keyasint"`
+
+	LegalRef string `cbor:"5,keyasint,omitempty"`
 }
 
 // Recognition is what Grantor recognises of Grantee's codes.
@@ -172,6 +182,28 @@ type Recognition struct {
 	GrantedAt  uint64            `cbor:"7,keyasint"`           // index of the newest grant
 	ChangedAt  uint64            `cbor:"8,keyasint"`           // index of the newest statement
 	Revision   uint64            `cbor:"9,keyasint"`
+	LegalRef   string            `cbor:"10,keyasint,omitempty"` // of the withdrawal
+	// Past is how the recognition stood before, the oldest first: what answers
+	// questions about the past. The last MaxPastTerms are kept, those said at
+	// protocol level 3 or later.
+	Past   []PastTerms    `cbor:"11,keyasint,omitempty"`
+	SaidAt statement.Time `cbor:"12,keyasint,omitempty"` // of ChangedAt's statement, by the grantor's clock; 0: before level 3
+}
+
+// MaxPastTerms bounds the history of a recognition.
+const MaxPastTerms = 32
+
+// PastTerms is how a recognition stood from one statement of its grantor to the next.
+type PastTerms struct {
+	Status     RecognitionStatus `cbor:"1,keyasint"`
+	Terms      Terms             `cbor:"2,keyasint"`
+	Suspension *Suspension       `cbor:"3,keyasint,omitempty"`
+	Reason     string            `cbor:"4,keyasint,omitempty"`
+	LegalRef   string            `cbor:"5,keyasint,omitempty"`
+	Index      uint64            `cbor:"6,keyasint"`           // of the statement that made it so
+	SaidAt     statement.Time    `cbor:"7,keyasint,omitempty"` // by the grantor's clock; 0: before level 3
+	EndedBy    uint64            `cbor:"8,keyasint"`           // index of the next statement
+	EndedAt    statement.Time    `cbor:"9,keyasint"`           // by the grantor's clock
 }
 
 // RiskWindow is the level that an area had, has or will have for a time: from

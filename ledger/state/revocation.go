@@ -16,7 +16,7 @@ func (a *act) revoke(b *statement.Batch, undo bool, attachment []byte) ([]Write,
 	}
 	said := Batch{
 		Authority: a.by, HashType: b.HashType, Undo: undo,
-		Count: b.Count, Digest: b.Digest, Expires: b.Expires, Reason: b.Reason,
+		Count: b.Count, Digest: b.Digest, Expires: b.Expires, Reason: b.Reason, IssuedBefore: b.IssuedBefore,
 	}
 	totals.Batches++
 	if undo {
@@ -48,9 +48,6 @@ func (a *act) revoke(b *statement.Batch, undo bool, attachment []byte) ([]Write,
 		Write{Key: totalsKey(a.by, b.HashType), Value: encode(totals)},
 	), Verdict{}, nil
 }
-
-// event is the value under the key of each hash in the batch.
-func (b *Batch) event() []byte { return encode(event{Undo: b.Undo, Expires: b.Expires}) }
 
 // Expand is the entry that one hash has, or had, by the batch of the statement
 // at index. A bundle, which has the batches and a filter over the hashes, shows

@@ -23,7 +23,7 @@ import (
 //
 //	found [validators=N] [level=N] [quietly]
 //	                          the authorities, the first three (or so many) being validators
-//	say                       one statement a line; see (*script).body for the sentences, and manyKeys for one that says many
+//	say                       one statement a line; see (*script).body for the sentences, and counted and manyKeys for one that says many
 //	state                     the whole state in words
 //	bytes                     the whole state in hex
 //	hash NAME [at TIME]       what is said of a revocation hash
@@ -91,6 +91,10 @@ func (s *script) run(d *datadriven.TestData) string {
 	case "say":
 		for line := range strings.Lines(d.Input) {
 			line = strings.TrimSpace(line)
+			if m := counted.FindStringSubmatch(line); m != nil {
+				out.WriteString(s.sayMany(line, m))
+				continue
+			}
 			if m := manyKeys.FindStringSubmatch(line); m != nil {
 				out.WriteString(s.registerMany(m))
 				continue
@@ -214,6 +218,9 @@ func (s *script) hash(d *datadriven.TestData) string {
 		}
 		if at != 0 {
 			fmt.Fprintf(&out, "; in force then: %v", e.InForce(at))
+			if e.IssuedBefore != 0 {
+				fmt.Fprintf(&out, ", spares what is issued then: %v", e.Spares(at))
+			}
 		}
 		out.WriteString("\n")
 	}
@@ -245,6 +252,8 @@ func (s *script) say(line string) string {
 				s.t.Fatalf("%q: %v", line, err)
 			}
 			revision = n
+		case p.skip("said", "at"):
+			s.world.clock = instant(s.t, p.next())
 		case p.skip("signed", "with"):
 			key = testKey(p.next())
 		case p.skip("for", "another", "network"):
@@ -260,6 +269,31 @@ func (s *script) say(line string) string {
 	signed := s.world.sign(by, revision, body, key)
 	s.world.net = net
 	return s.outcome(by, body, s.world.apply(signed, attachment))
+}
+
+// counted matches `{1..65}` in a sentence, which is then said for each number.
+var counted = regexp.MustCompile(`\{(\d+)\.\.(\d+)\}`)
+
+// sayMany says a sentence for each number, and tells of those that are accepted
+// the last, and of the others all.
+func (s *script) sayMany(line string, m []string) string {
+	from, err1 := strconv.Atoi(m[1])
+	to, err2 := strconv.Atoi(m[2])
+	if err1 != nil || err2 != nil || from > to {
+		s.t.Fatalf("%q: want numbers in ascending order", line)
+	}
+	first := s.world.index
+	var last string
+	var refused strings.Builder
+	for i := from; i <= to; i++ {
+		outcome := s.say(strings.ReplaceAll(line, m[0], strconv.Itoa(i)))
+		if strings.HasPrefix(outcome, "refused") {
+			refused.WriteString(outcome + "\n")
+		} else {
+			last = outcome
+		}
+	}
+	return fmt.Sprintf("statements %d to %d, the last is\n%s\n", first, s.world.index-1, last) + refused.String()
 }
 
 // manyKeys matches `XA registers keys DSC1..DSC9 with the kid of DSC1`.
@@ -347,6 +381,25 @@ func (s *script) about(by statement.Region, body statement.Body) string {
 	case *statement.Withdraw:
 		g, _, e := v.Recognition(by, b.Region)
 		tell(&g, e)
+	case *statement.PublishRule:
+		words = s.aboutRule(by, b.Set, b.ID)
+	case *statement.RetireRule:
+		words = s.aboutRule(by, b.Set, b.ID)
+	case *statement.PublishValueSet:
+		x, _, e := v.ValueSet(by, b.ID)
+		tell(&x, e)
+	case *statement.RetireValueSet:
+		x, _, e := v.ValueSet(by, b.ID)
+		tell(&x, e)
+	case *statement.PublishScheme:
+		x, _, e := v.Scheme(by, b.Name)
+		tell(&x, e)
+	case *statement.DeclareCase:
+		x, _, e := v.SpecialCase(by, b.Name)
+		tell(&x, e)
+	case *statement.EndCase:
+		x, _, e := v.SpecialCase(by, b.Name)
+		tell(&x, e)
 	case *statement.SealState:
 		last, _, e := v.LastSeal()
 		tell(&last, e)

@@ -88,10 +88,17 @@ func (s *script) body(p *words) (statement.Body, []byte) {
 	if b := s.governance(p); b != nil {
 		return b, nil
 	}
+	if b := s.rules(p); b != nil {
+		return b, nil
+	}
 	switch {
-	case p.skip("registers", "key"): // KEY [for KINDS] [from T] [until T]
+	case p.skip("registers", "key"): // KEY [for KINDS] [from T] [until T] [of issuer "URL"] [named "…"]
 		k := s.testIssuerKey(p.next())
 		k.Kinds, k.ValidFrom, k.ValidUntil = p.kinds(), p.time("from"), p.time("until")
+		if p.skip("of", "issuer") {
+			k.Issuer = p.next()
+		}
+		k.Name = p.text("named")
 		return k, nil
 	case p.skip("retires", "key"): // KEY as of T
 		return &statement.RetireKey{Key: s.testIssuerKey(p.next()).Thumbprint(), At: p.time("as", "of")}, nil
@@ -100,8 +107,9 @@ func (s *script) body(p *words) (statement.Body, []byte) {
 		b.Since = p.time("compromised", "since")
 		b.SpareEarlier, b.Reason = p.skip("sparing", "earlier", "codes"), p.text("because")
 		return b, nil
-	case p.skip("revokes"): // TYPE NAMES until T because "…"
+	case p.skip("revokes"): // TYPE NAMES until T because "…" [where issued before T]
 		b, a := s.batch(p)
+		b.IssuedBefore = p.time("where", "issued", "before")
 		return &statement.Revoke{Batch: b}, a
 	case p.skip("reinstates"):
 		b, a := s.batch(p)
@@ -120,13 +128,13 @@ func (s *script) body(p *words) (statement.Body, []byte) {
 		}
 		b.Reason = p.text("because")
 		return b, nil
-	case p.skip("recognises"): // REGION [for KINDS] [from T] [until T] [because "…"]
+	case p.skip("recognises"): // REGION [for KINDS] [from T] [until T] [because "…"] [under "…"] [in FORMATS] [signed with ALGORITHMS] [with the schemes SCHEMES] [by rule set SET]
 		return &statement.Grant{Terms: terms(p)}, nil
 	case p.skip("suspends", "recognition", "of"):
 		b := terms(p)
-		return &statement.Suspend{Region: b.Region, Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason}, nil
+		return &statement.Suspend{Region: b.Region, Kinds: b.Kinds, From: b.From, Until: b.Until, Reason: b.Reason, LegalRef: b.LegalRef}, nil
 	case p.skip("withdraws", "recognition", "of"): // REGION [because "…"]
-		return &statement.Withdraw{Region: statement.Region(p.next()), Reason: p.text("because")}, nil
+		return &statement.Withdraw{Region: statement.Region(p.next()), Reason: p.text("because"), LegalRef: p.text("under")}, nil
 	case p.skip("seals"): // [size N] as of T [listing REGIONS]
 		return s.sealState(p), nil
 	case p.skip("reports"): // REGION for two roots|one root twice|two blocks [by the key KEY] [as done by REGION]
@@ -188,10 +196,24 @@ func (s *script) report(p *words) *statement.ReportEvidence {
 }
 
 func terms(p *words) statement.Terms {
-	return statement.Terms{
+	b := statement.Terms{
 		Region: statement.Region(p.next()), Kinds: p.kinds(),
-		From: p.time("from"), Until: p.time("until"), Reason: p.text("because"),
+		From: p.time("from"), Until: p.time("until"), Reason: p.text("because"), LegalRef: p.text("under"),
 	}
+	for _, of := range []struct {
+		before string
+		to     *[]string
+	}{{"in", &b.Formats}, {"signed with", &b.Algorithms}, {"with the schemes", &b.Schemes}} {
+		if !strings.Contains(of.before, "signed") || len(p.rest) > 2 && slices.Contains(statement.AlgorithmNames, p.rest[2]) { // not `signed with KEY`
+			if p.skip(strings.Fields(of.before)...) {
+				*of.to = p.list()
+			}
+		}
+	}
+	if p.skip("by", "rule", "set") {
+		b.RuleSet = p.next()
+	}
+	return b
 }
 
 func (s *script) level(p *words) statement.RiskLevel {

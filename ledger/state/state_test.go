@@ -40,6 +40,19 @@ func story(t testing.TB) *world {
 	w.must("XA", &statement.ChangeGrant{Terms: statement.Terms{Region: "XB", From: 3}}, nil)
 	w.must("XA", &statement.Suspend{Region: "XB", Reason: "reason"}, nil)
 	w.must("XA", &statement.Withdraw{Region: "XB"}, nil)
+	w.must("XA", &statement.Grant{Terms: statement.Terms{Region: "XB", LegalRef: "law", Formats: []string{"hc1"}, RuleSet: "neighbours"}}, nil)
+	sparing := batch
+	sparing.IssuedBefore = 50
+	w.must("XB", &statement.Revoke{Batch: sparing}, attachmentOf(someHashes))
+	w.must("XA", &statement.PublishRule{Set: "default", ID: "R1", Version: "1.0.0", From: 5, Document: testDocument("{a}")}, nil)
+	w.must("XA", &statement.RetireRule{Set: "default", ID: "R1", At: 9}, nil)
+	w.must("XA", &statement.PublishRule{Set: "default", ID: "R1", Version: "1.0.1", From: 12, Document: testDocument("{bb}")}, nil)
+	w.must("XA", &statement.PublishValueSet{ID: "vaccines", Version: "1", Document: testDocument("{c}")}, nil)
+	w.must("XA", &statement.RetireValueSet{ID: "vaccines"}, nil)
+	w.must("XA", &statement.PublishScheme{Name: "default", Levels: []statement.SchemeLevel{{Name: "high", Refuse: true}}, Supersedes: "old"}, nil)
+	condition := testDocument("{d}")
+	w.must("XA", &statement.DeclareCase{Name: "crew", Admit: true, Region: "XB", Condition: &condition, Reason: "reason"}, nil)
+	w.must("XA", &statement.EndCase{Name: "crew", At: 9}, nil)
 	w.must("XB", w.sealNow(50), nil)
 	w.must("XD", &statement.RotateOwnKey{NewKey: statement.ProveKey(w.net, "XD", statement.UseStatement, testKey("XD/newer"))}, nil)
 	w.must("XA", &statement.SetNode{Place: statement.Place{Addresses: []string{"/dns/xa.example/tcp/4001"}, HTTP: "https://xa.example"}}, nil)
@@ -229,6 +242,14 @@ func TestCountsAgree(t *testing.T) {
 	counted := func(region statement.Region, kid []byte, n uint64) Write {
 		return put(&keyCount{Region: region, KeyID: kid, Keys: n})
 	}
+	has := func(change func(*published)) Write {
+		p, err := load[published](story(t).mem, publishedKey("XA"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(p)
+		return put(p)
+	}
 	for what, damage := range map[string]Write{
 		"no count":        {Key: keyCountKey("XA", same)},
 		"one too few":     counted("XA", same, 1),
@@ -245,6 +266,16 @@ func TestCountsAgree(t *testing.T) {
 		"one scheme too many":        schemes("CN-31", 2),
 		"schemes on another area":    schemes("CN-32", 1),
 		"an area without its record": {Key: riskKey("CN-31", "XA", "default")},
+
+		"no count of what is published": {Key: publishedKey("XA")},
+		"a rule too few":                has(func(p *published) { p.Rules-- }),
+		"a value set too many":          has(func(p *published) { p.ValueSets++ }),
+		"a scheme too many":             has(func(p *published) { p.Schemes++ }),
+		"a special case too many":       has(func(p *published) { p.Cases++ }),
+		"a byte too few":                has(func(p *published) { p.Bytes-- }),
+		"a version without its record":  {Key: ruleVersionKey("XA", "default", "R1", "1.0.0")},
+		"a version without its rule":    {Key: ruleKey("XA", "default", "R1")},
+		"published by another":          put(&published{Authority: "XB", Rules: 1}),
 	} {
 		w := story(t)
 		dump(t, w.mem) // as it must be
@@ -258,6 +289,8 @@ func TestCountsAgree(t *testing.T) {
 // TestCorruptIsNoVerdict: a damaged record stops the statement that needs it.
 func TestCorruptIsNoVerdict(t *testing.T) {
 	grant, empty := &statement.Grant{Terms: statement.Terms{Region: "XB"}}, []byte{0xa0}
+	rule := &statement.PublishRule{Set: "default", ID: "R1", Version: "2.0.0", From: 20, Document: testDocument("{e}")}
+	older := &statement.PublishScheme{Name: "newer", Levels: []statement.SchemeLevel{{Name: "high"}}, Supersedes: "older"}
 	for what, c := range map[string]struct {
 		damage Write
 		body   statement.Body
@@ -270,6 +303,12 @@ func TestCorruptIsNoVerdict(t *testing.T) {
 		"the schemes": {Write{schemeCountKey("CN-31", "XA"), empty}, &statement.DeclareRisk{
 			RiskLevel: statement.RiskLevel{Area: "CN-31", Scheme: "another", Level: "high", From: 1},
 		}},
+		"the rule":          {Write{ruleKey("XA", "default", "R1"), empty}, &statement.RetireRule{Set: "default", ID: "R1", At: 1}},
+		"the newest":        {Write{Key: ruleVersionKey("XA", "default", "R1", "1.0.1")}, rule},
+		"what is published": {Write{publishedKey("XA"), empty}, rule},
+		"the value set":     {Write{valueSetKey("XA", "vaccines"), empty}, &statement.RetireValueSet{ID: "vaccines"}},
+		"the scheme":        {Write{schemeKey("XA", "older"), empty}, older},
+		"the special case":  {Write{caseKey("XA", "crew"), empty}, &statement.EndCase{Name: "crew", At: 1}},
 	} {
 		w := story(t)
 		s := w.sign("XA", w.next("XA", c.body), c.body, testKey("XA/statement"))

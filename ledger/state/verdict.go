@@ -99,6 +99,13 @@ const (
 	RecoveryMisplaced   = "recovery-misplaced"
 	RecoveryUnsigned    = "recovery-unsigned"
 	RecoveryMismatch    = "recovery-mismatch"
+	TooMuchPublished    = "too-much-published"
+	VersionNotNewer     = "version-not-newer"
+	StartsEarlier       = "starts-earlier"
+	NotPublished        = "not-published"
+	SupersedesInACircle = "supersedes-in-a-circle"
+	NoSpecialCase       = "no-special-case"
+	AlreadyEnded        = "already-ended"
 )
 
 // Refusal is what a name means, apart from any one statement.
@@ -118,7 +125,7 @@ var Refusals = map[string]Refusal{
 	AttachmentMismatch:  {Malformed, "The attachment is not the one that the statement describes."},
 	AlreadyRegistered:   {Conflict, "The authority has registered this key before."},
 	NotRegistered:       {Conflict, "The authority has not registered this key."},
-	AlreadyRetired:      {Conflict, "The key has been retired before."},
+	AlreadyRetired:      {Conflict, "The key, or the rule as of this time or an earlier one, has been retired before."},
 	KeyCompromised:      {Conflict, "The key is compromised, which is final; only a stricter compromise may follow."},
 	TooManyKeys:         {Forbidden, "The authority has as many keys with this key id, or as many registrations of this public key, as one may have."},
 	TooManySchemes:      {Forbidden, "The authority has spoken of this area in as many schemes as one authority may."},
@@ -163,6 +170,13 @@ var Refusals = map[string]Refusal{
 	RecoveryMisplaced:   {Conflict, "The plan is for another lineage or another size than the ledger is at."},
 	RecoveryUnsigned:    {Forbidden, "A majority of the validators has not signed this plan."},
 	RecoveryMismatch:    {Forbidden, "The plan names another root than the ledger has."},
+	TooMuchPublished:    {Forbidden, "The authority has published as many rules, value sets, schemes or special cases, or as many bytes of them, as one may."},
+	VersionNotNewer:     {Conflict, "The rule has been published in this version, or in a later one."},
+	StartsEarlier:       {Conflict, "A later version of a rule would be in force before the one that it follows."},
+	NotPublished:        {Conflict, "The authority has not published the rule or value set, or has retired it."},
+	SupersedesInACircle: {Conflict, "The scheme would supersede itself by way of others."},
+	NoSpecialCase:       {Conflict, "The authority has declared no special case of this name."},
+	AlreadyEnded:        {Conflict, "The special case has been ended before, as of this time or an earlier one."},
 }
 
 func refuse(name, hint, format string, a ...any) Verdict {

@@ -212,6 +212,18 @@ func (v View) Revision(subject string) (uint64, error) {
 	case part[0] == "recognition" && len(part) == 3:
 		g, _, err := v.Recognition(statement.Region(part[1]), statement.Region(part[2]))
 		return g.Revision, err
+	case part[0] == "rule" && len(part) == 4:
+		r, _, err := v.Rule(statement.Region(part[1]), part[2], part[3])
+		return r.Revision, err
+	case part[0] == "value-set" && len(part) == 3:
+		s, _, err := v.ValueSet(statement.Region(part[1]), part[2])
+		return s.Revision, err
+	case part[0] == "risk-scheme" && len(part) == 3:
+		s, _, err := v.Scheme(statement.Region(part[1]), part[2])
+		return s.Revision, err
+	case part[0] == "special-case" && len(part) == 3:
+		c, _, err := v.SpecialCase(statement.Region(part[1]), part[2])
+		return c.Revision, err
 	}
 	return 0, nil
 }

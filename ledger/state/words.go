@@ -91,6 +91,12 @@ func (k *IssuerKey) words() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s has key %s, kid %x, for %s%s; registered by statement %d",
 		k.Region, k.Thumbprint, k.KeyID, kinds(k.Kinds), window(k.ValidFrom, k.ValidUntil), k.RegisteredAt)
+	if k.Issuer != "" {
+		fmt.Fprintf(&b, ", of issuer %q", k.Issuer)
+	}
+	if k.Name != "" {
+		fmt.Fprintf(&b, ", named %q", k.Name)
+	}
 	if k.RetiredBy != nil {
 		fmt.Fprintf(&b, ", retired by statement %d as of %s", *k.RetiredBy, moment(k.RetiredAt))
 	}
@@ -107,16 +113,58 @@ func (k *IssuerKey) words() string {
 
 func (g *Recognition) words() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "recognition of %s by %s: %s; terms %s%s%s, granted by statement %d", g.Grantee, g.Grantor, g.Status,
-		kinds(g.Terms.Kinds), window(g.Terms.From, g.Terms.Until), because(g.Terms.Reason), g.GrantedAt)
-	if s := g.Suspension; s != nil {
-		fmt.Fprintf(&b, "; suspended by statement %d for %s%s%s", g.ChangedAt, kinds(s.Kinds), window(s.From, s.Until), because(s.Reason))
-	}
-	if g.Status == Withdrawn {
-		fmt.Fprintf(&b, "; withdrawn by statement %d%s", g.ChangedAt, because(g.Reason))
+	fmt.Fprintf(&b, "recognition of %s by %s: %s; terms %s, granted by statement %d", g.Grantee, g.Grantor, g.Status, g.Terms.words(), g.GrantedAt)
+	b.WriteString(ended(g.Status, g.ChangedAt, g.Suspension, g.Reason, g.LegalRef))
+	if g.SaidAt != 0 {
+		fmt.Fprintf(&b, ", said at %s", moment(g.SaidAt))
 	}
 	fmt.Fprintf(&b, "; revision %d", g.Revision)
+	for i := range g.Past {
+		p := &g.Past[i]
+		fmt.Fprintf(&b, "; before: %s by statement %d, terms %s%s", p.Status, p.Index, p.Terms.words(), ended(p.Status, p.Index, p.Suspension, p.Reason, p.LegalRef))
+		if p.SaidAt != 0 {
+			fmt.Fprintf(&b, ", said at %s", moment(p.SaidAt))
+		}
+		fmt.Fprintf(&b, ", until statement %d said at %s", p.EndedBy, moment(p.EndedAt))
+	}
 	return b.String()
+}
+
+// ended is the part of a line on what a suspension or a withdrawal takes.
+func ended(status RecognitionStatus, by uint64, s *Suspension, reason, legalRef string) string {
+	switch {
+	case s != nil:
+		return fmt.Sprintf("; suspended by statement %d for %s%s%s%s", by, kinds(s.Kinds), window(s.From, s.Until), because(s.Reason), under(s.LegalRef))
+	case status == Withdrawn:
+		return fmt.Sprintf("; withdrawn by statement %d%s%s", by, because(reason), under(legalRef))
+	}
+	return ""
+}
+
+func (t *Terms) words() string {
+	var b strings.Builder
+	b.WriteString(kinds(t.Kinds))
+	for _, of := range []struct {
+		before string
+		names  []string
+	}{{"in", t.Formats}, {"signed with", t.Algorithms}, {"with the schemes", t.Schemes}} {
+		if len(of.names) > 0 {
+			fmt.Fprintf(&b, " %s %s", of.before, strings.Join(of.names, " and "))
+		}
+	}
+	b.WriteString(window(t.From, t.Until) + because(t.Reason) + under(t.LegalRef))
+	if t.RuleSet != "" {
+		fmt.Fprintf(&b, ", by rule set %s", t.RuleSet)
+	}
+	return b.String()
+}
+
+// under names the legal ground.
+func under(legalRef string) string {
+	if legalRef == "" {
+		return ""
+	}
+	return fmt.Sprintf(" under %q", legalRef)
 }
 
 func (a *RiskArea) words() string {
@@ -151,8 +199,8 @@ func (b *Batch) words(index uint64) string {
 	if b.Ordinal != 0 {
 		number = fmt.Sprintf(", batch %d", b.Ordinal)
 	}
-	return fmt.Sprintf("statement %d: %s %s %s of type %s until %s%s, digest %x%s",
-		index, b.Authority, verb, count(b.Count, "hash", "hashes"), b.HashType, moment(b.Expires), because(b.Reason), b.Digest[:8], number)
+	return fmt.Sprintf("statement %d: %s %s %s of type %s until %s%s%s, digest %x%s",
+		index, b.Authority, verb, count(b.Count, "hash", "hashes"), b.HashType, moment(b.Expires), sparingFrom(b.IssuedBefore), because(b.Reason), b.Digest[:8], number)
 }
 
 func (e *RevocationEvent) words(hash []byte) string {
@@ -160,6 +208,14 @@ func (e *RevocationEvent) words(hash []byte) string {
 	if e.Undo {
 		verb = "reinstated"
 	}
-	return fmt.Sprintf("hash %s of type %s: %s by statement %d of %s until %s",
-		hex.EncodeToString(hash), e.Type, verb, e.Index, e.Authority, moment(e.Expires))
+	return fmt.Sprintf("hash %s of type %s: %s by statement %d of %s until %s%s",
+		hex.EncodeToString(hash), e.Type, verb, e.Index, e.Authority, moment(e.Expires), sparingFrom(e.IssuedBefore))
+}
+
+// sparingFrom says which codes a revocation says nothing of.
+func sparingFrom(t statement.Time) string {
+	if t == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", sparing what was issued from %s on", moment(t))
 }

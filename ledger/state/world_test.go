@@ -71,6 +71,7 @@ type world struct {
 	net   statement.NetworkID
 	index uint64
 	said  []spokenOnce
+	clock statement.Time // what signers' clocks say
 }
 
 type spokenOnce struct {
@@ -87,7 +88,7 @@ func newWorld(t testing.TB, ids ...statement.Region) *world {
 func newWorldOf(t testing.TB, validators int, level uint64, ids ...statement.Region) *world {
 	t.Helper()
 	doc := foundingOf(t, validators, level, ids...)
-	return &world{t: t, mem: NewMemory(Found(doc)), net: doc.ID()}
+	return &world{t: t, mem: NewMemory(Found(doc)), net: doc.ID(), clock: 1_600_000_000}
 }
 
 // next is the revision that a statement of by with body should make.
@@ -126,7 +127,7 @@ func (w *world) twoBlocks(by statement.Region, key string) evidence.Proof {
 func (w *world) sign(by statement.Region, revision uint64, body statement.Body, key ed25519.PrivateKey) *statement.Verified {
 	w.t.Helper()
 	s, err := statement.Sign(statement.Statement{
-		Issuer: by, Network: w.net, Revision: revision, IssuedAt: 1_600_000_000, Body: body,
+		Issuer: by, Network: w.net, Revision: revision, IssuedAt: w.clock, Body: body,
 	}, key)
 	if err != nil {
 		w.t.Fatalf("signing a %s: %v", body.Kind(), err)
@@ -233,6 +234,10 @@ func mostGets(s statement.Statement) int {
 		return 7
 	case *statement.Propose, *statement.Vote:
 		return 12
+	case *statement.PublishRule:
+		return 6
+	case *statement.PublishScheme:
+		return 4 + MaxOwnSchemes
 	case *statement.Recover:
 		return 5 + 2*(len(b.Plan.Validators)+statement.MaxValidators)
 	}
@@ -279,7 +284,7 @@ func ownerOf(t testing.TB, w Write) statement.Region {
 	k := w.Key
 	before, after, _ := strings.Cut(string(k[1:]), "\x00")
 	switch k[0] {
-	case tagIssuerKey, tagRecognition, tagTotals:
+	case tagIssuerKey, tagRecognition, tagTotals, tagRule, tagValueSet, tagScheme, tagCase, tagPublished:
 		return statement.Region(before)
 	case tagRisk:
 		owner, _, _ := strings.Cut(after, "\x00")

@@ -2,6 +2,7 @@ package statement_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,9 @@ func names() (out []string) {
 	}
 	for _, h := range statement.HashTypes {
 		out = append(out, "`"+string(h)+"`")
+	}
+	for _, name := range slices.Concat(statement.FormatNames, statement.AlgorithmNames) {
+		out = append(out, "`"+name+"`")
 	}
 	return out
 }

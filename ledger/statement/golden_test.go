@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,14 +39,21 @@ var envelopeNames = annotate.Names{
 
 // bodyNames annotates the bodies, by the kind's noun or, where its verbs differ, by the kind.
 var bodyNames = map[string][]string{
-	"issuer-key.register":   {"public key, SubjectPublicKeyInfo", "kid in codes", "certificate", "kinds of code", "valid from", "valid until"},
+	"issuer-key.register":   {"public key, SubjectPublicKeyInfo", "kid in codes", "certificate", "kinds of code", "valid from", "valid until", "issuer's URL", "issuer's name"},
 	"issuer-key.retire":     {"thumbprint of the key", "at"},
 	"issuer-key.compromise": {"thumbprint of the key", "since", "spare earlier", "reason"},
-	"revocation":            {"hash type", "count", "SHA-256 of the attachment", "expires", "reason"},
+	"revocation":            {"hash type", "count", "SHA-256 of the attachment", "expires", "reason", "issued before"},
 	"risk-area":             {"area", "scheme", "level", "from", "until", "look-back, days", "refuse", "legal reference"},
 	"risk-area.lift":        {"area", "scheme", "at", "reason"},
-	"recognition":           {"region", "kinds of code", "from", "until", "reason"},
-	"recognition.withdraw":  {"region", "reason"},
+	"recognition":           {"region", "kinds of code", "from", "until", "reason", "legal reference", "formats", "algorithms", "schemes", "rule set"},
+	"recognition.withdraw":  {"region", "reason", "legal reference"},
+	"rule.publish":          {"rule set", "id", "version", "from", "until", "invalidation", "document"},
+	"rule.retire":           {"rule set", "id", "at", "reason"},
+	"value-set.publish":     {"id", "version", "document"},
+	"value-set.retire":      {"id", "reason"},
+	"risk-scheme":           {"name", "levels", "supersedes", "title", "legal reference"},
+	"special-case.declare":  {"name", "admit", "region", "kinds of code", "formats", "thumbprints of keys", "issued from", "issued until", "from", "until", "condition", "reason", "legal reference"},
+	"special-case.end":      {"name", "at", "reason"},
 	"seal":                  {"size", "at", "root over the records", "root over the revoked hashes", "validators"},
 	"evidence":              {"culprit", "proof"},
 	"authority.rotate-key":  {"use", "public key, Ed25519", "proof, by the new key"},
@@ -70,7 +78,11 @@ var innerNames = map[statement.Kind]annotate.Names{
 		"/1/8": "change policy", "/1/8/1": "admit observer", "/1/8/2": "admit validator", "/1/8/3": "suspend", "/1/8/4": "expel", "/1/8/5": "rotate keys", "/1/8/6": "change policy",
 		"/1/9": "raise level", "/1/9/1": "level",
 	},
-	statement.NetworkRecovery: {"/1/1": "lineage", "/1/2": "size", "/1/3": "root", "/1/4": "validators", "/1/5": "reason"},
+	statement.RulePublish:        {"/7/1": "text, deflated", "/7/2": "size of the text", "/7/3": "SHA-256 of the text"},
+	statement.ValueSetPublish:    {"/3/1": "text, deflated", "/3/2": "size of the text", "/3/3": "SHA-256 of the text"},
+	statement.RiskSchemePublish:  {"/2/0/1": "name", "/2/1/1": "name", "/2/1/3": "look-back, days", "/2/1/4": "title", "/2/2/1": "name", "/2/2/2": "refuse", "/2/2/3": "look-back, days"},
+	statement.SpecialCaseDeclare: {"/11/1": "text, deflated", "/11/2": "size of the text", "/11/3": "SHA-256 of the text"},
+	statement.NetworkRecovery:    {"/1/1": "lineage", "/1/2": "size", "/1/3": "root", "/1/4": "validators", "/1/5": "reason"},
 }
 
 func namesOf(k statement.Kind) annotate.Names {
@@ -84,7 +96,7 @@ func namesOf(k statement.Kind) annotate.Names {
 		names[path] = name
 	}
 	for i, f := range fields {
-		names["/2//6/"+string(rune('1'+i))] = f
+		names["/2//6/"+strconv.Itoa(i+1)] = f
 	}
 	for path, name := range innerNames[k] {
 		names["/2//6"+path] = name

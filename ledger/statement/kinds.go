@@ -30,6 +30,13 @@ const (
 	GovernanceWithdraw  Kind = "governance.withdraw"
 	NetworkRecovery     Kind = "recovery"
 	IncidentReport      Kind = "incident.report"
+	RulePublish         Kind = "rule.publish"
+	RuleRetire          Kind = "rule.retire"
+	ValueSetPublish     Kind = "value-set.publish"
+	ValueSetRetire      Kind = "value-set.retire"
+	RiskSchemePublish   Kind = "risk-scheme.publish"
+	SpecialCaseDeclare  Kind = "special-case.declare"
+	SpecialCaseEnd      Kind = "special-case.end"
 	Seal                Kind = "seal"     // made by nodes
 	EvidenceReport      Kind = "evidence" // made by nodes
 	Handover            Kind = "handover" // made by nodes
@@ -41,16 +48,30 @@ func Kinds() []Kind {
 		IssuerKeyRegister, IssuerKeyRetire, IssuerKeyCompromise, RevocationAdd, RevocationUndo,
 		RiskDeclare, RiskChange, RiskLift, RecognitionGrant, RecognitionChange, RecognitionSuspend, RecognitionWithdraw,
 		AuthorityRotateKey, AuthoritySetNode, GovernancePropose, GovernanceVote, GovernanceWithdraw, NetworkRecovery,
-		IncidentReport, Seal, EvidenceReport, Handover,
+		IncidentReport, RulePublish, RuleRetire, ValueSetPublish, ValueSetRetire, RiskSchemePublish, SpecialCaseDeclare, SpecialCaseEnd,
+		Seal, EvidenceReport, Handover,
 	}
 }
 
 // Level is the protocol level from which on statements of kind k have an effect.
+// One with fields that are younger than its kind needs more: see Statement.Level.
 func (k Kind) Level() uint64 {
-	if k == IncidentReport {
+	switch k {
+	case IncidentReport:
 		return 2
+	case RulePublish, RuleRetire, ValueSetPublish, ValueSetRetire, RiskSchemePublish, SpecialCaseDeclare, SpecialCaseEnd:
+		return 3
 	}
 	return 1
+}
+
+// Level is the protocol level from which on the statement has an effect: its
+// kind's, or that of the youngest field that it uses.
+func (s *Statement) Level() uint64 {
+	if b, ok := s.Body.(interface{ youngest() uint64 }); ok {
+		return max(s.Kind().Level(), b.youngest())
+	}
+	return s.Kind().Level()
 }
 
 // ByGovernance reports whether statements of kind k are signed with the
@@ -127,6 +148,8 @@ type RegisterKey struct {
 	Kinds       []CodeKind `cbor:"4,keyasint,omitempty"` // none: all kinds
 	ValidFrom   Time       `cbor:"5,keyasint,omitempty"` // codes issued earlier are not good
 	ValidUntil  Time       `cbor:"6,keyasint,omitempty"` // codes issued later are not good
+	Issuer      string     `cbor:"7,keyasint,omitempty"` // level 3: the issuer's URL, as its codes name it (SMART Health Cards: iss)
+	Name        string     `cbor:"8,keyasint,omitempty"` // level 3: the issuer's name, for people
 }
 
 // RetireKey ends a key's use: codes issued up to At stay good until they expire.
@@ -154,6 +177,9 @@ type Batch struct {
 	Digest   [sha256.Size]byte `cbor:"3,keyasint"` // SHA-256 of the attachment
 	Expires  Time              `cbor:"4,keyasint"` // from it on a revocation does not count (an undo still does), and its hashes may be erased
 	Reason   string            `cbor:"5,keyasint"`
+	// IssuedBefore, if given, spares codes issued at that time or later (level 3;
+	// SMART Health Cards: a rid that is followed by a time).
+	IssuedBefore Time `cbor:"6,keyasint,omitempty"`
 }
 
 // Revoke refuses the codes whose hashes are in the attachment.
@@ -197,6 +223,13 @@ type Terms struct {
 	From   Time       `cbor:"3,keyasint,omitempty"` // checks at earlier times are not covered
 	Until  Time       `cbor:"4,keyasint,omitempty"`
 	Reason string     `cbor:"5,keyasint,omitempty"` // the agreement or decision it rests on
+
+	// Level 3. Of each list, none means all.
+	LegalRef   string   `cbor:"6,keyasint,omitempty"`
+	Formats    []string `cbor:"7,keyasint,omitempty"`  // of code: FormatNames
+	Algorithms []string `cbor:"8,keyasint,omitempty"`  // that codes are signed with: AlgorithmNames
+	Schemes    []string `cbor:"9,keyasint,omitempty"`  // in which a health code's status, or an area's level, is taken from that region
+	RuleSet    string   `cbor:"10,keyasint,omitempty"` // the grantor's rules that these codes must meet; none: its DefaultRuleSet
 }
 
 // Grant recognises a region's codes.
@@ -212,12 +245,15 @@ type Suspend struct {
 	From   Time       `cbor:"3,keyasint,omitempty"`
 	Until  Time       `cbor:"4,keyasint,omitempty"`
 	Reason string     `cbor:"5,keyasint"`
+
+	LegalRef string `cbor:"6,keyasint,omitempty"` // level 3
 }
 
 // Withdraw ends a recognition.
 type Withdraw struct {
-	Region Region `cbor:"1,keyasint"`
-	Reason string `cbor:"2,keyasint,omitempty"`
+	Region   Region `cbor:"1,keyasint"`
+	Reason   string `cbor:"2,keyasint,omitempty"`
+	LegalRef string `cbor:"3,keyasint,omitempty"` // level 3
 }
 
 // Kind of each body.
@@ -336,6 +372,20 @@ func newBody(k Kind) (Body, bool) {
 		return new(Recover), true
 	case IncidentReport:
 		return new(ReportIncident), true
+	case RulePublish:
+		return new(PublishRule), true
+	case RuleRetire:
+		return new(RetireRule), true
+	case ValueSetPublish:
+		return new(PublishValueSet), true
+	case ValueSetRetire:
+		return new(RetireValueSet), true
+	case RiskSchemePublish:
+		return new(PublishScheme), true
+	case SpecialCaseDeclare:
+		return new(DeclareCase), true
+	case SpecialCaseEnd:
+		return new(EndCase), true
 	}
 	return nil, false
 }

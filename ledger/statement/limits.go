@@ -34,6 +34,20 @@ const (
 	MaxAttachment = 1 << 20
 	// MaxBatchHashes is how many revocation hashes fit in one attachment.
 	MaxBatchHashes = MaxAttachment / HashSize
+	// MaxIssuerURL and MaxIssuerName bound how an issuer is called, in bytes of UTF-8.
+	MaxIssuerURL  = 512
+	MaxIssuerName = 200
+	// MaxName bounds the id of a rule or value set, a version, and the names of rule sets and special cases.
+	MaxName = 64
+	// MaxDocument bounds a rule, value set or condition as it travels, compressed, in bytes.
+	MaxDocument = 32 << 10
+	// MaxDocumentText bounds the same once inflated, in bytes.
+	MaxDocumentText = 512 << 10
+	// MaxSchemeLevels bounds the levels of a scheme, MaxCaseKeys the keys that a special case names,
+	// MaxNames a list of names in a grant.
+	MaxSchemeLevels = 32
+	MaxCaseKeys     = 64
+	MaxNames        = 32
 	// MaxValidators bounds the validators of a network, which a seal lists. With the
 	// longest ids they take 36,000 bytes.
 	MaxValidators = 256

@@ -22,12 +22,14 @@ var (
 	ErrArea = errors.New("not an area id")
 )
 
-// aliases are the codes that the field uses beside ISO 3166-1: the European
-// Commission writes EL and UK.
+// aliases are the codes that the field uses beside ISO 3166-1 alpha-2: the
+// European Commission writes EL and UK.
 var aliases = map[string]string{"EL": "GR", "UK": "GB"}
 
-// ParseRegion reads a region id as people write it: upper or lower case, EL
-// for Greece and UK for the United Kingdom.
+// ParseRegion reads a region id as people write it: upper or lower case, with
+// the alpha-2 or alpha-3 code of the country, EL for Greece and UK for the
+// United Kingdom, and the letters of ISO 3166-2 for China's provinces. `grc`, `EL`
+// and `GR` are one region, GR; `CN-ZJ` and `CN-33` another, CN-33.
 func ParseRegion(s string) (Region, error) {
 	r := Region(spell(s))
 	if err := r.Validate(); err != nil {
@@ -39,12 +41,16 @@ func ParseRegion(s string) (Region, error) {
 // ParseArea reads an area id as people write it. A six-digit GB/T 2260 code is
 // China's, alone or after "CN-": `310115` is `CN-31-0115`. The zeros that fill
 // up the code of a province or prefecture are left out: `310000` is `CN-31`,
-// `310100` is `CN-31-01`.
+// `310100` is `CN-31-01`. A NUTS code of level 1 to 3 stands for the area under
+// its country: `EL30` is `GR-EL30`, `de212` is `DE-DE212`. (NUTS level 0 is the
+// country.) Other codes, those of ISO 3166-2 among them, are written out.
 func ParseArea(s string) (Area, error) {
 	t := spell(s)
 	code := strings.TrimPrefix(t, "CN-")
 	if len(code) == 6 && digits(code) {
 		t = "CN-" + code[:2] + "-" + code[2:]
+	} else if country, ok := nutsCountry(t); ok {
+		t = country + "-" + t
 	}
 	a := Area(trimFill(t))
 	if err := a.Validate(); err != nil {
@@ -73,14 +79,62 @@ func spell(s string) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
-	head, tail, more := strings.Cut(s, "-")
-	if to, ok := aliases[head]; ok {
-		head = to
+	country, tail, more := strings.Cut(s, "-")
+	if to, ok := aliases[country]; ok {
+		country = to
+	} else if to, ok := alpha2[country]; ok {
+		country = to
 	}
-	if more {
-		return head + "-" + tail
+	if !more {
+		return country
 	}
-	return head
+	if country == "CN" {
+		division, rest, finer := strings.Cut(tail, "-")
+		if to, ok := provinces[division]; ok {
+			division = to
+		}
+		if tail = division; finer {
+			tail += "-" + rest
+		}
+	}
+	return country + "-" + tail
+}
+
+// head is the part before the first "-".
+func head(s string) string {
+	country, _, _ := strings.Cut(s, "-")
+	return country
+}
+
+// isNUTS reports whether part is the code of a NUTS area of level 1 to 3 in a
+// country: the country's letters as NUTS has them (EL, UK), then one to three
+// digits or letters (Regulation (EC) No 1059/2003).
+func isNUTS(country, part string) bool {
+	if len(part) < 3 || len(part) > 5 || strings.Contains(part, "-") {
+		return false
+	}
+	letters := part[:2]
+	if to, ok := aliases[letters]; ok {
+		letters = to
+	} else if country == "GR" || country == "GB" {
+		return false // NUTS never says GR or GB
+	}
+	return letters == country
+}
+
+// nutsCountries are the countries with NUTS codes, or with the statistical
+// regions that Eurostat codes alike.
+var nutsCountries = strings.Fields("AL AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV ME MK MT NL NO PL PT RO RS SE SI SK TR")
+
+// nutsCountry gives the country of a NUTS code that stands alone. An alpha-3
+// code is none: spell has made alpha-2 of it.
+func nutsCountry(s string) (string, bool) {
+	for _, country := range nutsCountries {
+		if isNUTS(country, s) {
+			return country, true
+		}
+	}
+	return "", false
 }
 
 // Validate checks that r is in canonical form.
@@ -135,7 +189,9 @@ func digits(s string) bool {
 
 // Ancestors returns the area itself and every area that covers it, the finest
 // first: `CN-31-0115` gives itself, `CN-31-01` (GB/T 2260 numbers prefectures
-// with two digits and counties with two more), `CN-31` and `CN`.
+// with two digits and counties with two more), `CN-31` and `CN`; `DE-DE212`
+// gives itself, `DE-DE21`, `DE-DE2` (NUTS adds a character at each level) and
+// `DE`. Different systems of codes for one country do not meet below the country.
 func (a Area) Ancestors() []Area {
 	var out []Area
 	for s := string(a); ; {
@@ -147,6 +203,10 @@ func (a Area) Ancestors() []Area {
 		last := s[cut+1:]
 		if strings.HasPrefix(s, "CN-") && strings.Count(s, "-") == 2 && len(last) == 4 && digits(last) {
 			s = s[:len(s)-2]
+			continue
+		}
+		if strings.Count(s, "-") == 1 && len(last) > 3 && isNUTS(s[:cut], last) {
+			s = s[:len(s)-1]
 			continue
 		}
 		s = s[:cut]

@@ -14,7 +14,7 @@ import (
 
 func TestParseRegion(t *testing.T) {
 	for in, want := range map[string]statement.Region{
-		"XA": "XA", "de": "DE", " DE ": "DE", "cn-31": "CN-31", "DEU": "DEU", "XA-B-C-D1": "XA-B-C-D1",
+		"XA": "XA", "de": "DE", " DE ": "DE", "cn-31": "CN-31", "DEU": "DE", "grc": "GR", "GRC": "GR", "GBR-SCT": "GB-SCT", "CHN-31": "CN-31", "CN-ZJ": "CN-33", "XKX": "XK", "XK": "XK", "XXA": "XXA", "XXB-1": "XXB-1", "XA-B-C-D1": "XA-B-C-D1",
 		"EL": "GR", "el": "GR", "UK": "GB", "UK-SCT": "GB-SCT", "GR": "GR", "GB": "GB", "ELX": "ELX",
 		"": "", "D": "", "DEUT": "", "D1": "", "1A": "", "DE-": "", "-DE": "", "DE--BY": "", "DE_BY": "", "DE BY": "",
 		"XA-B-C-D-E": "", "DE-ABCDEFGHIJKLM": "", "ıt": "", "ſe": "", "DÉ": "", "XA\n-B": "", "XA-\x00": "",
@@ -36,9 +36,11 @@ func TestParseArea(t *testing.T) {
 	for in, want := range map[string]statement.Area{
 		"CN-31-0115": "CN-31-0115", "310115": "CN-31-0115", "CN-310115": "CN-31-0115", "cn-31-0115": "CN-31-0115",
 		"310000": "CN-31", "310100": "CN-31-01", "CN-31-0000": "CN-31", "CN-31-0100": "CN-31-01", "CN-31-01": "CN-31-01",
-		"DE-BY": "DE-BY", "AT-AT13": "AT-AT13", "EL-A": "GR-A", "XA": "XA", "CN-SH": "CN-SH", "CN-31-0115-A7": "CN-31-0115-A7",
-		"XA-31-0100": "XA-31-0100", // only China's codes are filled up with zeros
-		"31011":      "", "3101150": "", "31011X": "", "": "", "１２３４５６": "", "XA-": "",
+		"DE-BY": "DE-BY", "AT-AT13": "AT-AT13", "EL-A": "GR-A", "XA": "XA", "CN-SH": "CN-31", "CN-SH-0115": "CN-31-0115", "CHN-SH": "CN-31", "CN-QQ": "CN-QQ", "HK": "HK", "CN-HK": "CN-81",
+		"EL30": "GR-EL30", "el30": "GR-EL30", "UKC11": "GB-UKC11", "DE212": "DE-DE212", "DEA": "DE-DEA", "itc4c": "IT-ITC4C", "FRA": "FR", "GRC": "GR", "AUT-AT13": "AT-AT13", "GR-EL30": "GR-EL30", "EL-EL30": "GR-EL30", "CN-31-0115-A7": "CN-31-0115-A7",
+		"XA-31-0100": "XA-31-0100",                // only China's codes are filled up with zeros
+		"GR30":       "", "XK1": "", "DE2123": "", // no NUTS code: GR is EL there, Kosovo has none, and a code has five characters at most
+		"31011": "", "3101150": "", "31011X": "", "": "", "１２３４５６": "", "XA-": "",
 		"XA-1-2-3-4-5-6-7-8": "",
 	} {
 		got, err := statement.ParseArea(in)
@@ -61,9 +63,14 @@ func TestAncestors(t *testing.T) {
 		"CN":            "[CN]",
 		"CN-31-0115-A7": "[CN-31-0115-A7 CN-31-0115 CN-31-01 CN-31 CN]",
 		"DE-BY":         "[DE-BY DE]",
-		"AT-AT13":       "[AT-AT13 AT]",
+		"AT-AT13":       "[AT-AT13 AT-AT1 AT]",
+		"DE-DE212":      "[DE-DE212 DE-DE21 DE-DE2 DE]",
+		"GR-EL303":      "[GR-EL303 GR-EL30 GR-EL3 GR]",
+		"GB-UKC11":      "[GB-UKC11 GB-UKC1 GB-UKC GB]",
+		"GR-GR30":       "[GR-GR30 GR]", // not of NUTS
+		"DE-DE2-X":      "[DE-DE2-X DE-DE2 DE]",
 		"XA-31-0115":    "[XA-31-0115 XA-31 XA]",
-		"CN-SH-0115":    "[CN-SH-0115 CN-SH-01 CN-SH CN]",
+		"CN-QQ-0115":    "[CN-QQ-0115 CN-QQ-01 CN-QQ CN]",
 		"CN-31-AB15":    "[CN-31-AB15 CN-31 CN]",
 	} {
 		if got := fmt.Sprint(in.Ancestors()); got != want {

@@ -78,15 +78,21 @@ func drawStatement(t *rapid.T) statement.Statement {
 		return r
 	}
 	terms := func() statement.Terms {
-		x := statement.Terms{Region: statement.Region(region.Draw(t, "region")), Kinds: kinds(), Reason: text(1000).Draw(t, "reason")}
+		x := statement.Terms{Region: statement.Region(region.Draw(t, "region")), Kinds: kinds(), Reason: text(1000).Draw(t, "reason"),
+			LegalRef: text(500).Draw(t, "legal"), Formats: drawSome(t, statement.FormatNames), Algorithms: drawSome(t, statement.AlgorithmNames),
+			Schemes: drawSome(t, []string{"cn-risk", "default", "ecdc-2021"}), RuleSet: rapid.SampledFrom([]string{"", "default", "neighbours"}).Draw(t, "rule set")}
 		x.From, x.Until = window()
 		return x
 	}
 	s := statement.Statement{Issuer: statement.Region(region.Draw(t, "issuer")), IssuedAt: statement.Time(maybe.Draw(t, "issued at")), Revision: rapid.Uint64Min(1).Draw(t, "revision")}
 	copy(s.Network[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "network"))
-	switch rapid.SampledFrom(statement.Kinds()).Draw(t, "kind") {
+	switch kind := rapid.SampledFrom(statement.Kinds()).Draw(t, "kind"); kind {
+	case statement.RulePublish, statement.RuleRetire, statement.ValueSetPublish, statement.ValueSetRetire, statement.RiskSchemePublish,
+		statement.SpecialCaseDeclare, statement.SpecialCaseEnd:
+		s.Body = drawRules(t, kind, region, text)
 	case statement.IssuerKeyRegister:
-		b := &statement.RegisterKey{PublicKey: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "key"), KeyID: rapid.SliceOfN(rapid.Byte(), 1, 64).Draw(t, "key id"), Kinds: kinds()}
+		b := &statement.RegisterKey{PublicKey: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "key"), KeyID: rapid.SliceOfN(rapid.Byte(), 1, 64).Draw(t, "key id"), Kinds: kinds(),
+			Issuer: text(512).Draw(t, "issuer"), Name: text(200).Draw(t, "issuer's name")}
 		if c := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "certificate"); len(c) > 0 {
 			b.Certificate = c
 		}
@@ -97,7 +103,9 @@ func drawStatement(t *rapid.T) statement.Statement {
 	case statement.IssuerKeyCompromise:
 		s.Body = &statement.CompromiseKey{Key: thumb, Since: statement.Time(when.Draw(t, "since")), SpareEarlier: rapid.Bool().Draw(t, "spare"), Reason: text(1000).Draw(t, "reason")}
 	case statement.RevocationAdd:
-		s.Body, s.Revision = &statement.Revoke{Batch: batch()}, 0
+		b := batch()
+		b.IssuedBefore = statement.Time(maybe.Draw(t, "issued before"))
+		s.Body, s.Revision = &statement.Revoke{Batch: b}, 0
 	case statement.RevocationUndo:
 		s.Body, s.Revision = &statement.Reinstate{Batch: batch()}, 0
 	case statement.RiskDeclare:
@@ -113,10 +121,10 @@ func drawStatement(t *rapid.T) statement.Statement {
 		s.Body = &statement.ChangeGrant{Terms: terms()}
 	case statement.RecognitionSuspend:
 		x := terms()
-		s.Body = &statement.Suspend{Region: x.Region, Kinds: x.Kinds, From: x.From, Until: x.Until, Reason: "r"}
+		s.Body = &statement.Suspend{Region: x.Region, Kinds: x.Kinds, From: x.From, Until: x.Until, Reason: "r", LegalRef: x.LegalRef}
 	case statement.RecognitionWithdraw:
 		x := terms()
-		s.Body = &statement.Withdraw{Region: x.Region, Reason: x.Reason}
+		s.Body = &statement.Withdraw{Region: x.Region, Reason: x.Reason, LegalRef: x.LegalRef}
 	case statement.Seal:
 		b := &statement.SealState{Size: rapid.Uint64Max(statement.MaxLogSize).Draw(t, "size"), At: statement.Time(when.Draw(t, "at")), Records: batch().Digest, Revoked: batch().Digest}
 		key := rapid.SliceOfN(rapid.Byte(), 32, 32)

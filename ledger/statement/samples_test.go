@@ -96,10 +96,37 @@ func samples() []sample {
 			Plan: statement.RecoveryPlan{Lineage: 2, Size: 1_000_000, Root: sha256.Sum256([]byte("root")),
 				Validators: []statement.Region{"XA", "XB"}, Reason: "two sites burnt down"},
 			Signatures: []statement.RecoverySignature{{Authority: "XA", Signature: make([]byte, 64)}, {Authority: "XB", Signature: make([]byte, 64)}}}),
+		of("issuer-key.register-named", 1, &statement.RegisterKey{PublicKey: []byte("a public key in DER"), KeyID: []byte("8 bytes!"),
+			Issuer: "https://clinic.example/issuer", Name: "Clinic of XA"}),
+		of("revocation.add-before", 0, &statement.Revoke{Batch: with(batch, func(b *statement.Batch) { b.HashType, b.IssuedBefore = statement.HashRID, june })}),
+		of("recognition.grant-scoped", 1, &statement.Grant{Terms: with(terms, func(b *statement.Terms) {
+			b.LegalRef, b.Formats, b.Algorithms = "Treaty 4", []string{"hc1", "native"}, []string{"ES256", "EdDSA"}
+			b.Schemes, b.RuleSet = []string{"cn-health", "default"}, "neighbours"
+		})}),
+		of("recognition.suspend-legal", 2, &statement.Suspend{Region: "XB", Reason: "wrong dates", LegalRef: "Treaty 4, art. 9"}),
+		of("recognition.withdraw-legal", 3, &statement.Withdraw{Region: "XB", LegalRef: "Treaty 4, art. 12"}),
+		of("rule.publish", 1, &statement.PublishRule{Set: statement.DefaultRuleSet, ID: "VR-XA-0001", Version: "1.0.0", From: june, Until: july,
+			Invalidation: true, Document: document}),
+		of("rule.publish-least", 1, &statement.PublishRule{Set: "neighbours", ID: "GR-XA-0001", Version: "1.0.0-rc.1+b7", From: june, Document: document}),
+		of("rule.retire", 2, &statement.RetireRule{Set: statement.DefaultRuleSet, ID: "VR-XA-0001", At: july, Reason: "the ordinance ended"}),
+		of("value-set.publish", 1, &statement.PublishValueSet{ID: "vaccines-covid-19-names", Version: "2021-05-27", Document: document}),
+		of("value-set.retire", 2, &statement.RetireValueSet{ID: "vaccines-covid-19-names", Reason: "not used any more"}),
+		of("risk-scheme.publish", 1, &statement.PublishScheme{Name: "cn-risk-2", Levels: []statement.SchemeLevel{
+			{Name: "low"}, {Name: "medium", Lookback: 14, Title: "中风险"}, {Name: "high", Refuse: true, Lookback: 21}},
+			Supersedes: "cn-risk", Title: "Levels of risk", LegalRef: "Protocol 8"}),
+		of("risk-scheme.publish-least", 1, &statement.PublishScheme{Name: "default", Levels: []statement.SchemeLevel{{Name: "high"}}}),
+		of("special-case.declare", 1, &statement.DeclareCase{Name: "transit-crew", Admit: true, Region: "XB", Kinds: []statement.CodeKind{statement.Test},
+			Formats: []string{"hc1", "shc"}, Keys: []statement.Thumbprint{{1}, thumb}, IssuedFrom: june, IssuedUntil: july, From: june, Until: july,
+			Condition: &document, Reason: "crews of freight trains", LegalRef: "Decision 3"}),
+		of("special-case.declare-least", 1, &statement.DeclareCase{Name: "misprint", Reason: "a lot with wrong dates"}),
+		of("special-case.end", 2, &statement.EndCase{Name: "transit-crew", At: july, Reason: "trains stopped"}),
 		of("incident.report", 0, &statement.ReportIncident{Title: "forged certificates", Text: "Seen at two borders.\nDo not rely on test codes.", Key: &thumb}),
 		of("incident.report-least", 0, &statement.ReportIncident{Title: "an outage"}),
 	}
 }
+
+// document is that of an empty JSON object, deflated as a stored block (RFC 1951 §3.2.4).
+var document = statement.Document{Deflated: []byte{1, 2, 0, 0xfd, 0xff, '{', '}'}, Size: 2, Digest: sha256.Sum256([]byte("{}"))}
 
 var (
 	place    = statement.Place{Addresses: []string{"/dns/node.example/tcp/4001", "/ip4/192.0.2.1/udp/4001/quic-v1"}, HTTP: "https://node.example:8460"}

@@ -110,7 +110,8 @@ func (b *RegisterKey) Validate() error {
 	if n := len(b.Certificate); n > MaxCertificate {
 		return invalid("certificate has %d bytes, at most %d", n, MaxCertificate)
 	}
-	return errors.Join(checkKinds(b.Kinds), checkWindow(b.ValidFrom, b.ValidUntil))
+	return errors.Join(checkKinds(b.Kinds), checkWindow(b.ValidFrom, b.ValidUntil),
+		checkText("issuer", b.Issuer, 0, MaxIssuerURL), checkText("issuer's name", b.Name, 0, MaxIssuerName))
 }
 
 // CheckKey checks that the key can be parsed, is in the one encoding in which
@@ -159,7 +160,16 @@ func (b *Batch) Validate() error {
 	if b.Count == 0 || b.Count > MaxBatchHashes {
 		return invalid("batch has %d hashes, want 1 to %d; send more in further batches", b.Count, MaxBatchHashes)
 	}
-	return errors.Join(checkTime("expires", b.Expires, true), checkText("reason", b.Reason, 1, MaxReason))
+	return errors.Join(checkTime("expires", b.Expires, true), checkTime("issued before", b.IssuedBefore, false), checkText("reason", b.Reason, 1, MaxReason))
+}
+
+// Validate checks the batch, and that it takes back the whole of what was said:
+// an undo that spared some codes would leave a revocation that nothing describes.
+func (b *Reinstate) Validate() error {
+	if b.IssuedBefore != 0 {
+		return invalid("issued before: a statement that reinstates takes back the whole of what was said, and spares nothing")
+	}
+	return b.Batch.Validate()
 }
 
 // Validate checks the area, the names, the window and the look-back.
@@ -179,17 +189,22 @@ func (b *LiftRisk) Validate() error {
 
 // Validate checks the region, the kinds and the window.
 func (b *Terms) Validate() error {
-	return errors.Join(b.Region.Validate(), checkKinds(b.Kinds), checkWindow(b.From, b.Until),
-		checkText("reason", b.Reason, 0, MaxReason))
+	errs := []error{b.Region.Validate(), checkKinds(b.Kinds), checkWindow(b.From, b.Until), checkText("reason", b.Reason, 0, MaxReason),
+		checkText("legal reference", b.LegalRef, 0, MaxLegalRef), checkAmong("format", b.Formats, FormatNames),
+		checkAmong("algorithm", b.Algorithms, AlgorithmNames), checkNames("scheme", b.Schemes)}
+	if b.RuleSet != "" {
+		errs = append(errs, checkName("rule set", b.RuleSet, MaxName))
+	}
+	return errors.Join(errs...)
 }
 
 // Validate checks the region, the kinds and the window, and wants a reason.
 func (b *Suspend) Validate() error {
 	return errors.Join(b.Region.Validate(), checkKinds(b.Kinds), checkWindow(b.From, b.Until),
-		checkText("reason", b.Reason, 1, MaxReason))
+		checkText("reason", b.Reason, 1, MaxReason), checkText("legal reference", b.LegalRef, 0, MaxLegalRef))
 }
 
 // Validate checks the region and the reason.
 func (b *Withdraw) Validate() error {
-	return errors.Join(b.Region.Validate(), checkText("reason", b.Reason, 0, MaxReason))
+	return errors.Join(b.Region.Validate(), checkText("reason", b.Reason, 0, MaxReason), checkText("legal reference", b.LegalRef, 0, MaxLegalRef))
 }

@@ -109,7 +109,7 @@ type payload struct {
 }
 
 // codec bounds what a statement may hold; the longest list is a seal's, the
-// largest body has eight fields.
+// largest body has thirteen fields.
 var codec = canonical.New(8, MaxValidators, 32)
 
 // decodeExactly decodes one CBOR item that must be the canonical encoding of what it says (S1).

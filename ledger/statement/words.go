@@ -12,7 +12,7 @@ func (s *Statement) Words() string {
 	by := string(s.Issuer)
 	switch b := s.Body.(type) {
 	case *RegisterKey:
-		return fmt.Sprintf("%s registers issuer key %.16s for %s%s", by, b.Thumbprint(), kindsInWords(b.Kinds), windowInWords(b.ValidFrom, b.ValidUntil))
+		return fmt.Sprintf("%s registers issuer key %.16s for %s%s%s", by, b.Thumbprint(), kindsInWords(b.Kinds), windowInWords(b.ValidFrom, b.ValidUntil), b.issuerInWords())
 	case *RetireKey:
 		return fmt.Sprintf("%s retires issuer key %.16s: codes issued after %s are not good", by, b.Key, b.At)
 	case *CompromiseKey:
@@ -22,7 +22,11 @@ func (s *Statement) Words() string {
 		}
 		return fmt.Sprintf("%s declares issuer key %.16s compromised since %s: %s%s", by, b.Key, b.Since, spared, because(b.Reason))
 	case *Revoke:
-		return fmt.Sprintf("%s revokes %s by %s hash until %s%s", by, codesInWords(b.Count), b.HashType, b.Expires, because(b.Reason))
+		before := ""
+		if b.IssuedBefore != 0 {
+			before = fmt.Sprintf(", where issued before %s,", b.IssuedBefore)
+		}
+		return fmt.Sprintf("%s revokes %s by %s hash%s until %s%s", by, codesInWords(b.Count), b.HashType, before, b.Expires, because(b.Reason))
 	case *Reinstate:
 		return fmt.Sprintf("%s reinstates %s by %s hash%s", by, codesInWords(b.Count), b.HashType, because(b.Reason))
 	case *DeclareRisk:
@@ -36,13 +40,16 @@ func (s *Statement) Words() string {
 	case *ChangeGrant:
 		return fmt.Sprintf("%s changes its recognition of codes of %s", by, b.words())
 	case *Suspend:
-		return fmt.Sprintf("%s suspends its recognition of codes of %s for %s%s%s", by, b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), because(b.Reason))
+		return fmt.Sprintf("%s suspends its recognition of codes of %s for %s%s%s%s", by, b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), legally(b.LegalRef), because(b.Reason))
 	case *Withdraw:
-		return fmt.Sprintf("%s withdraws its recognition of codes of %s%s", by, b.Region, because(b.Reason))
+		return fmt.Sprintf("%s withdraws its recognition of codes of %s%s%s", by, b.Region, legally(b.LegalRef), because(b.Reason))
 	case *SealState:
 		return fmt.Sprintf("the node of %s seals %s", by, b.words())
 	case *ReportEvidence:
 		return fmt.Sprintf("the node of %s reports that %s vouched for what cannot both be true, with a proof of %d bytes", by, b.Culprit, len(b.Proof))
+	}
+	if words := ruleWords(by, s.Body); words != "" {
+		return words
 	}
 	if words := governanceWords(by, s.Body); words != "" {
 		return words
@@ -55,16 +62,31 @@ func (b *RiskLevel) words() string {
 	if b.Refuse {
 		effect = "refused"
 	}
-	legal := ""
-	if b.LegalRef != "" {
-		legal = fmt.Sprintf(" (%q)", b.LegalRef)
-	}
 	return fmt.Sprintf("area %s at level %s of scheme %s%s: a stay within %d days before a check is %s%s",
-		b.Area, b.Level, b.Scheme, windowInWords(b.From, b.Until), b.Lookback, effect, legal)
+		b.Area, b.Level, b.Scheme, windowInWords(b.From, b.Until), b.Lookback, effect, legally(b.LegalRef))
 }
 
 func (b *Terms) words() string {
-	return fmt.Sprintf("%s for %s%s%s", b.Region, kindsInWords(b.Kinds), windowInWords(b.From, b.Until), because(b.Reason))
+	rules := ""
+	if b.RuleSet != "" {
+		rules = ", under the rules of set " + b.RuleSet
+	}
+	return fmt.Sprintf("%s for %s%s%s%s%s%s%s%s", b.Region, kindsInWords(b.Kinds), listInWords(" in the formats ", b.Formats),
+		listInWords(" signed with ", b.Algorithms), listInWords(" with levels of the schemes ", b.Schemes),
+		windowInWords(b.From, b.Until), rules, legally(b.LegalRef), because(b.Reason))
+}
+
+// issuerInWords says whose key it is, in quotes: that is the authority's word for it.
+func (b *RegisterKey) issuerInWords() string {
+	switch {
+	case b.Issuer == "" && b.Name == "":
+		return ""
+	case b.Issuer == "":
+		return fmt.Sprintf(", of %q", b.Name)
+	case b.Name == "":
+		return fmt.Sprintf(", of %q", b.Issuer)
+	}
+	return fmt.Sprintf(", of %q (%q)", b.Name, b.Issuer)
 }
 
 func codesInWords(n uint64) string {

@@ -33,6 +33,14 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 			if len(x) == 0 {
 				return
 			}
+		case []string:
+			if len(x) == 0 {
+				return
+			}
+		case statement.Region:
+			if x == "" {
+				return
+			}
 		}
 		m[name] = v
 	}
@@ -41,6 +49,7 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		set("count", b.Count)
 		set("digest", hex.EncodeToString(b.Digest[:]))
 		set("expires", b.Expires)
+		set("issuedBefore", b.IssuedBefore)
 		set("reason", b.Reason)
 	}
 	risk := func(b *statement.RiskLevel) {
@@ -59,6 +68,11 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		set("from", b.From)
 		set("until", b.Until)
 		set("reason", b.Reason)
+		set("legalRef", b.LegalRef)
+		set("formats", b.Formats)
+		set("algorithms", b.Algorithms)
+		set("schemes", b.Schemes)
+		set("ruleSet", b.RuleSet)
 	}
 	switch b := b.(type) {
 	case *statement.RegisterKey:
@@ -69,6 +83,8 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		set("kinds", b.Kinds)
 		set("validFrom", b.ValidFrom)
 		set("validUntil", b.ValidUntil)
+		set("issuer", b.Issuer)
+		set("name", b.Name)
 	case *statement.RetireKey:
 		set("key", b.Key.String())
 		set("at", b.At)
@@ -100,9 +116,11 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		set("from", b.From)
 		set("until", b.Until)
 		set("reason", b.Reason)
+		set("legalRef", b.LegalRef)
 	case *statement.Withdraw:
 		set("region", b.Region)
 		set("reason", b.Reason)
+		set("legalRef", b.LegalRef)
 	case *statement.SealState:
 		m["size"] = b.Size
 		set("at", b.At)
@@ -120,7 +138,7 @@ func bodyJSON(b statement.Body) (map[string]any, error) {
 		set("culprit", b.Culprit)
 		set("proof", b.Proof)
 	default:
-		if !governanceBody(b, set) {
+		if !ruleBody(b, set) && !governanceBody(b, set) {
 			return nil, fmt.Errorf("no names for the body of a %s", b.Kind())
 		}
 	}

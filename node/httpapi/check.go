@@ -15,8 +15,12 @@ import (
 
 // check answers POST /v1/check.
 func (a *api) check(w http.ResponseWriter, r *http.Request) error {
+	kind := mediaType(r)
+	if kind == "multipart/form-data" || kind == "image/png" || kind == "image/jpeg" {
+		return a.checkPictures(w, r, kind)
+	}
 	if !saysJSON(r.Header.Get("Content-Type")) {
-		return client.Fail(client.WrongContentType, "a check is application/json")
+		return client.Fail(client.WrongContentType, "a check is application/json, or multipart/form-data with pictures, or one picture as image/png or image/jpeg")
 	}
 	// The body comes first: a client that sends slowly takes a connection, and
 	// none of the room for checks.
@@ -24,6 +28,12 @@ func (a *api) check(w http.ResponseWriter, r *http.Request) error {
 	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, a.maxBody), &q); err != nil {
 		return err
 	}
+	return a.decide(w, r, q)
+}
+
+// decide has the node decide, and answers.
+func (a *api) decide(w http.ResponseWriter, r *http.Request, q client.Check) error {
+	q.Language = r.Header.Get("Accept-Language")
 	if err := a.checks.enter(r.Context(), "checks"); err != nil {
 		return err
 	}
@@ -33,6 +43,7 @@ func (a *api) check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.metrics.decided(answer)
+	a.metrics.pictures.Add(float64(len(q.Pictures)))
 	return reply(w, http.StatusOK, answer)
 }
 

@@ -172,7 +172,7 @@ func TestCheckRefusesRequests(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"text/plain", "application/cose", "multipart/form-data"} {
+	for _, kind := range []string{"text/plain", "application/cose", "multipart/mixed", "image/gif"} {
 		ask(t, http.MethodPost, "/v1/check", strings.NewReader(`{}`), "Content-Type", kind).failure(t, 415, client.WrongContentType)
 	}
 	for _, kind := range []string{"", "application/json; charset=utf-8", "application/x-www-form-urlencoded"} {

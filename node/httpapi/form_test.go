@@ -3,6 +3,8 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"mime/multipart"
 	"net"
@@ -44,3 +46,6 @@ func readAnswer(t testing.TB, conn net.Conn) answer {
 	}
 	return answer{resp.StatusCode, resp.Header, b}
 }
+
+// crc is the checksum of a PNG's chunk.
+func crc(chunk []byte) []byte { return binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(chunk)) }

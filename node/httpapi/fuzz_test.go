@@ -60,3 +60,37 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCheckForm: whatever is sent as a form with pictures, its parts are within
+// their bounds, or the failure is one that the client is to blame for and that
+// does not quote the form at length.
+func FuzzCheckForm(f *testing.F) {
+	part := func(name, data string) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + data + "\r\n"
+	}
+	for _, s := range []string{
+		part("picture", "\x89PNG\r\n\x1a\n") + part("region", "XA") + part("codes", "HC1:A") + part("codes", "HC1:B") + "--b--\r\n",
+		part("check", `{"codes":["HC1:"],"arrival":"XA-1"}`) + part("picture", "x") + "--b--\r\n",
+		part("itinerary", `[{"area":"CN-31","from":"2021-06-01T12:00:00Z","to":"2021-06-01T12:00:00Z"}]`) + part("at", "now") + "--b--",
+		part("picture", "") + part("picture", "") + part("picture", ""), "--b--\r\n", "",
+	} {
+		f.Add([]byte(s))
+	}
+	a := &api{maxBody: 256, maxPictures: 2}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		q, err := a.readCheckForm(multipart.NewReader(bytes.NewReader(body), "b"))
+		if err != nil {
+			if fail := asFailure(err); fail.Status()/100 != 4 || len(fail.Message) > 300 {
+				t.Fatalf("status %d, a message of %d bytes", fail.Status(), len(fail.Message))
+			}
+			return
+		}
+		size := 0
+		for _, c := range q.Codes {
+			size += len(c)
+		}
+		if len(q.Pictures) > a.maxPictures || size > 4*int(a.maxBody) { // what is not UTF-8 grows
+			t.Errorf("%d pictures and codes of %d bytes", len(q.Pictures), size)
+		}
+	})
+}

@@ -38,9 +38,12 @@ func (g gate) enter(ctx context.Context, what string) error {
 
 func (g gate) leave() { <-g }
 
-// maxBodies bounds the bytes of submissions that are in memory at once: some
-// 250 of the largest.
-const maxBodies = 256 << 20
+// Bounds of the bytes that bodies have in memory at once: some 250 of the largest
+// submissions, and some 20 of the largest checks with pictures.
+const (
+	maxBodies       = 256 << 20
+	maxPictureBytes = 256 << 20
+)
 
 // scale bounds how many bytes bodies take together, by what they say they have.
 type scale struct {
@@ -52,7 +55,7 @@ func newScale(most int64) scale { return scale{most, semaphore.NewWeighted(most)
 
 // enter waits up to patience for room for a body of size bytes, or of most if
 // the size is not known; leave must be called with what it returns.
-func (s scale) enter(ctx context.Context, size, most int64) (int64, error) {
+func (s scale) enter(ctx context.Context, size, most int64, what string) (int64, error) {
 	if size < 0 || size > most {
 		size = most
 	}
@@ -65,7 +68,7 @@ func (s scale) enter(ctx context.Context, size, most int64) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	return 0, client.Fail(client.Busy, "submissions of %d bytes are under way already", s.most)
+	return 0, client.Fail(client.Busy, "%s of %d bytes are under way already", what, s.most)
 }
 
 func (s scale) leave(size int64) { s.room.Release(size) }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -81,7 +82,7 @@ func (a *api) issuers(w http.ResponseWriter, r *http.Request) error {
 		for i, k := range keys {
 			out.Issuers[i] = client.IssuerKey{
 				ID: k.Thumbprint.String(), KeyID: base64.StdEncoding.EncodeToString(k.KeyID), Region: string(k.Region),
-				Status: string(k.Status), Algorithm: algorithm(k.PublicKey), Kinds: texts(k.Kinds),
+				Status: string(k.Status), Algorithm: algorithm(k.PublicKey), Kinds: texts(k.Kinds), Issuer: k.Issuer, Name: k.Name,
 				ValidFrom: timeOrNil(k.ValidFrom), ValidUntil: timeOrNil(k.ValidUntil), RetiredAt: timeOrNil(k.RetiredAt),
 				Since: timeOrNil(k.Since), SpareEarlier: k.SpareEarlier, Reason: k.Reason, Revision: k.Revision,
 				Registered: k.RegisteredAt, Statement: k.ChangedAt, Certificate: k.Certificate, PublicKey: k.PublicKey,
@@ -115,6 +116,8 @@ func algorithm(spki []byte) string {
 		return "EC " + k.Curve.Params().Name
 	case *rsa.PublicKey:
 		return "RSA " + itoa(k.N.BitLen())
+	case ed25519.PublicKey:
+		return "Ed25519"
 	}
 	return "unsupported"
 }
@@ -176,11 +179,11 @@ func (a *api) riskAreas(w http.ResponseWriter, r *http.Request) error {
 		}
 		out := client.RiskAreas{RiskAreas: []client.RiskArea{}, AsOf: a.node.AsOf(v)}
 		for _, area := range all {
-			for _, win := range area.Windows {
+			for i, win := range area.Windows {
 				out.RiskAreas = append(out.RiskAreas, client.RiskArea{
 					Area: string(area.Area), Authority: string(area.Authority), Scheme: area.Scheme, Level: win.Level, Refuse: win.Refuse,
 					From: timeOrNil(win.From), Until: timeOrNil(win.Until), Lookback: win.Lookback, LegalRef: win.LegalRef,
-					InForce: at >= win.From && (win.Until == 0 || at < win.Until), Revision: area.Revision, Statement: win.Index,
+					InForce: at >= win.From && (win.Until == 0 || at < win.Until), Standing: area.Standing && i == len(area.Windows)-1, Revision: area.Revision, Statement: win.Index,
 				})
 			}
 		}
@@ -188,75 +191,18 @@ func (a *api) riskAreas(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// recognitions answers GET /v1/recognitions?at=.
-func (a *api) recognitions(w http.ResponseWriter, r *http.Request) error {
-	at, err := readAt(r)
-	if err != nil {
-		return err
-	}
-	return a.listing(w, r, func(v *ledger.View) (any, error) {
-		all, err := v.State().Recognitions()
-		if err != nil {
-			return nil, err
-		}
-		out := client.Recognitions{Recognitions: make([]client.Recognition, len(all)), AsOf: a.node.AsOf(v)}
-		for i, g := range all {
-			c := client.Recognition{
-				Grantor: string(g.Grantor), Grantee: string(g.Grantee), Status: string(g.Status), Kinds: texts(g.Terms.Kinds),
-				From: timeOrNil(g.Terms.From), Until: timeOrNil(g.Terms.Until), Reason: g.Terms.Reason,
-				InForce: inForce(g, at), Revision: g.Revision, Statement: g.ChangedAt,
-			}
-			if g.Status == state.Withdrawn && g.Reason != "" {
-				c.Reason = g.Reason
-			}
-			if s := g.Suspension; s != nil {
-				c.Suspension = &client.Suspension{Kinds: texts(s.Kinds), From: timeOrNil(s.From), Until: timeOrNil(s.Until), Reason: s.Reason}
-			}
-			out.Recognitions[i] = c
-		}
-		return out, nil
-	})
-}
-
-// inForce reports whether a recognition covers at least one kind of code at a
-// time. Its windows include both ends, as in a decision.
-func inForce(g state.Recognition, at statement.Time) bool {
-	within := func(from, until statement.Time) bool { return at >= from && (until == 0 || at <= until) }
-	if g.Status == state.Withdrawn || !within(g.Terms.From, g.Terms.Until) {
-		return false
-	}
-	s := g.Suspension
-	if s == nil || !within(s.From, s.Until) {
-		return true
-	}
-	if len(s.Kinds) == 0 {
-		return false
-	}
-	granted := g.Terms.Kinds
-	if len(granted) == 0 {
-		granted = statement.CodeKinds
-	}
-	taken := map[statement.CodeKind]bool{}
-	for _, k := range s.Kinds {
-		taken[k] = true
-	}
-	for _, k := range granted {
-		if !taken[k] {
-			return true
-		}
-	}
-	return false
-}
-
 // readAt reads the time that windows are judged at; now, if none is given.
-func readAt(r *http.Request) (statement.Time, error) {
-	s := r.URL.Query().Get("at")
+func readAt(r *http.Request) (statement.Time, error) { return readTime(r, "at") }
+
+// readTime reads a time of the query; now, if none is given.
+func readTime(r *http.Request, name string) (statement.Time, error) {
+	s := r.URL.Query().Get(name)
 	if s == "" || s == "now" {
 		return statement.TimeOf(time.Now()), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return 0, client.Fail(client.BadRequest, "at is %q, want RFC 3339 like 2021-06-01T12:00:00Z", clip(s))
+		return 0, client.Fail(client.BadRequest, "%s is %q, want RFC 3339 like 2021-06-01T12:00:00Z", name, clip(s))
 	}
 	return statement.TimeOf(t), nil
 }

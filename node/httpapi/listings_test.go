@@ -16,7 +16,7 @@ import (
 func TestTags(t *testing.T) {
 	said(t, 1, risk("XA-TAGS"), nil)
 	for _, path := range []string{
-		"/v1/statements", "/v1/authorities", "/v1/issuers", "/v1/risk-areas", "/v1/recognitions", "/v1/revocations/" + strings.Repeat("00", 16), "/v1/revisions?subject=x",
+		"/v1/statements", "/v1/authorities", "/v1/issuers", "/v1/risk-areas", "/v1/recognitions", "/v1/rules", "/v1/value-sets", "/v1/revocations/" + strings.Repeat("00", 16), "/v1/revisions?subject=x",
 	} {
 		var body struct {
 			AsOf client.AsOf `json:"asOf"`

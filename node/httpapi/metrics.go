@@ -17,6 +17,7 @@ type metrics struct {
 	seconds   *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
 	reasons   *prometheus.CounterVec
+	pictures  prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry, n Node) *metrics {
@@ -35,7 +36,10 @@ func newMetrics(r *prometheus.Registry, n Node) *metrics {
 			Name: "concordat_check_reasons_total", Help: "Reasons given against a code or for not knowing, by name.",
 		}, []string{"reason"}),
 	}
-	r.MustRegister(m.requests, m.seconds, m.decisions, m.reasons, glance{n})
+	m.pictures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "concordat_check_pictures_total", Help: "Pictures shown in checks that were answered.",
+	})
+	r.MustRegister(m.requests, m.seconds, m.decisions, m.reasons, m.pictures, glance{n})
 	return m
 }
 

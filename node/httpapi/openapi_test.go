@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"concordat/node/httpapi/bridge"
 )
 
 // document is as much of openapi.json as these tests read.
@@ -43,7 +45,7 @@ func readOpenAPI(t testing.TB) document {
 // TestEveryRouteIsDocumented, and every documented one is there.
 func TestEveryRouteIsDocumented(t *testing.T) {
 	d := readOpenAPI(t)
-	a := &api{log: slog.New(slog.DiscardHandler), metrics: newMetrics(prometheus.NewRegistry(), nil)}
+	a := &api{log: slog.New(slog.DiscardHandler), metrics: newMetrics(prometheus.NewRegistry(), nil), bridge: bridge.New(bridge.Config{})}
 	served := []string{"GET /metrics"}
 	for pattern := range a.routes() {
 		served = append(served, strings.ReplaceAll(pattern, "...}", "}"))

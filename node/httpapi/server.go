@@ -17,6 +17,7 @@ import (
 	"concordat/ledger"
 	"concordat/ledger/backup"
 	"concordat/ledger/statement"
+	"concordat/node/httpapi/bridge"
 )
 
 // Node is what the API needs of a running node.
@@ -73,37 +74,46 @@ type Pending struct {
 
 // Config is how the API behaves.
 type Config struct {
-	Logger     *slog.Logger
-	Registry   *prometheus.Registry // where its figures go, and what /metrics shows
-	Checks     int                  // checks under way at once
-	Submits    int                  // submissions under way at once
-	Events     int                  // event streams open at once
-	CheckBytes int64                // bound of a check's body
-	BundleRate int64                // bytes a second that a bundle's reader takes at least; 0: DefaultBundleRate
-	BundleTime time.Duration        // what a bundle's reader has beyond that; 0: DefaultBundleTime
-	Stop       context.Context      // ends when the node stops, and streams with it; nil: never
-	Log        http.Handler         // the transparency log: /checkpoint and /tile/…
-	Witness    http.Handler         // POST /add-checkpoint
+	Logger      *slog.Logger
+	Registry    *prometheus.Registry // where its figures go, and what /metrics shows
+	Checks      int                  // checks under way at once
+	Pictures    int                  // of these, with pictures that are being read
+	MaxPictures int                  // pictures in one check; 0: none
+	Submits     int                  // submissions under way at once
+	Events      int                  // event streams open at once
+	CheckBytes  int64                // bound of a check's body
+	BundleRate  int64                // bytes a second that a bundle's reader takes at least; 0: DefaultBundleRate
+	BundleTime  time.Duration        // what a bundle's reader has beyond that; 0: DefaultBundleTime
+	Stop        context.Context      // ends when the node stops, and streams with it; nil: never
+	Log         http.Handler         // the transparency log: /checkpoint and /tile/…
+	Witness     http.Handler         // POST /add-checkpoint
+	Bridge      *bridge.Bridge       // the formats of existing clients; nil: they are not served
 }
 
 // api is one API over one node.
 type api struct {
-	node    Node
-	log     *slog.Logger
-	metrics *metrics
-	checks  gate
-	submits gate
-	bodies  scale
-	events  gate
-	bundles gate
-	backups gate
-	drafts  gate
-	stop    context.Context
-	pace    pace
-	guests  *guests
-	maxBody int64
-	tiles   http.Handler
-	witness http.Handler
+	node        Node
+	log         *slog.Logger
+	metrics     *metrics
+	checks      gate
+	eyes        gate // checks whose pictures are being read
+	pictures    scale
+	maxPictures int
+	submits     gate
+	bodies      scale
+	events      gate
+	bundles     gate
+	backups     gate
+	drafts      gate
+	stop        context.Context
+	pace        pace
+	guests      *guests
+	maxBody     int64
+	tiles       http.Handler
+	witness     http.Handler
+	bridge      *bridge.Bridge
+	lists       gate
+	described   descriptions
 }
 
 // DefaultCheckBytes bounds the body of a check: sixteen of the largest codes and an itinerary.
@@ -125,9 +135,10 @@ func New(n Node, c Config) http.Handler {
 	}
 	a := &api{
 		node: n, log: c.Logger, metrics: newMetrics(c.Registry, n), maxBody: c.CheckBytes,
-		checks: newGate(c.Checks), submits: newGate(c.Submits), bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
+		checks: newGate(c.Checks), submits: newGate(c.Submits), eyes: newGate(c.Pictures), pictures: newScale(maxPictureBytes), maxPictures: c.MaxPictures, bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
 		bundles: newGate(maxBundles), backups: newGate(maxBackups), drafts: newGate(maxDrafts), pace: pace{c.BundleRate, c.BundleTime}, guests: newGuests(), tiles: c.Log, witness: c.Witness,
 	}
+	a.bridge, a.lists = c.Bridge, newGate(maxLists)
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {
 		mux.Handle(pattern, a.wrap(pattern, h))
@@ -142,7 +153,7 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 // routes is the whole API. A test holds it against openapi.json.
 func (a *api) routes() map[string]handler {
-	return map[string]handler{
+	all := map[string]handler{
 		"POST /v1/check":                   a.check,
 		"POST /v1/statements":              a.submit,
 		"GET /v1/statements":               a.statements,
@@ -152,6 +163,10 @@ func (a *api) routes() map[string]handler {
 		"GET /v1/revocations/{hash}":       a.revocations,
 		"GET /v1/risk-areas":               a.riskAreas,
 		"GET /v1/recognitions":             a.recognitions,
+		"GET /v1/schemes":                  a.schemes,
+		"GET /v1/special-cases":            a.specialCases,
+		"GET /v1/rules":                    a.rules,
+		"GET /v1/value-sets":               a.valueSets,
 		"GET /v1/revisions":                a.revision,
 		"GET /v1/status":                   a.status,
 		"GET /v1/pending":                  a.waiting,
@@ -174,6 +189,8 @@ func (a *api) routes() map[string]handler {
 		"GET /readyz":                      a.readyz,
 		"GET /openapi.json":                a.openapi,
 	}
+	a.bridged(all)
+	return all
 }
 
 // noRoute tells an unknown path from a known one asked with another method.

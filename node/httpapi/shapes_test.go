@@ -149,6 +149,7 @@ func TestShapes(t *testing.T) {
 	look("Peers", get(t, "/v1/peers"), 200)
 
 	s.lookAtGovernance(t, look)
+	s.lookAtRules(t, look)
 	s.lookAtTrouble(t, look)
 
 	for name, sh := range s.named {
@@ -263,6 +264,7 @@ func p256Key(t *testing.T) *statement.RegisterKey {
 	}
 	return &statement.RegisterKey{
 		PublicKey: spki, KeyID: []byte("key of a"), Kinds: []statement.CodeKind{"test"}, ValidFrom: 1_600_000_000, ValidUntil: 1_900_000_000,
+		Issuer: "https://a.example/issuer", Name: "Hospital A",
 	}
 }
 

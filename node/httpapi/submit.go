@@ -34,7 +34,7 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer a.submits.leave()
-	size, err := a.bodies.enter(r.Context(), r.ContentLength, maxSubmission)
+	size, err := a.bodies.enter(r.Context(), r.ContentLength, maxSubmission, "submissions")
 	if err != nil {
 		return err
 	}

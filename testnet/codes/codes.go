@@ -15,6 +15,22 @@ import (
 //go:embed *.json
 var files embed.FS
 
+//go:embed more/card.txt more/*.json
+var more embed.FS
+
+// Card gives a SMART Health Card as its QR code reads, and its issuer's key set (RFC 7517).
+func Card() (text string, jwks []byte, err error) {
+	t, err := more.ReadFile("more/card.txt")
+	if err != nil {
+		return "", nil, err
+	}
+	jwks, err = more.ReadFile("more/card-jwks.json")
+	return strings.TrimSpace(string(t)), jwks, err
+}
+
+// Rule gives an acceptance rule by its identifier: RR-DE-0002 or TR-DE-0003.
+func Rule(id string) ([]byte, error) { return more.ReadFile("more/" + id + ".json") }
+
 // Code is a code as it was scanned, and what is needed to judge it.
 type Code struct {
 	Name        string    // like "AT-1"

@@ -1,0 +1,58 @@
+// Package trustlist reads the lists by which the field hands on issuers' public
+// keys, each in the format in which it is published, into one kind of Entry.
+//
+// # What it promises
+//
+//   - A key that no code could be relied upon with is never an entry: its curve
+//     or size is refused, it parses, and it is its certificate's.
+//   - One bad entry spoils itself alone: it is among List.Refused, with where it
+//     stands and why. What spoils the whole file is an error: it is in no known
+//     format, it is cut short, it is signed and the signature is wrong, or it
+//     holds a private key.
+//   - Nothing is tolerated in silence: each defect that is read over is a remark
+//     of its entry, and what was not verified is a remark of the list.
+//   - Cost is bounded by limits.go, and the same bytes give the same list.
+//
+// # What it expects
+//
+// The caller decides whom it believes. A list proves what its signature and its
+// certificates prove; this package says which of them it checked, against what
+// it was given (Options), and takes the rest at the file's word. It knows no
+// ledger and no clock, fetches nothing, and registers nothing.
+//
+// # Formats
+//
+//	x509        certificates: PEM, any number, or one in DER (certificate.go)
+//	jwk         a JWK or JWK set, RFC 7517 (jwk.go)
+//	vci         the snapshot of the VCI directory of SMART Health Card issuers (vci.go)
+//	dgcg        /trustList of the EU's gateway and of WHO's; the map by country that the
+//	            EU's verifier service answers; Germany's list (dgcg.go, germany.go)
+//	who-did     did.json of WHO's trust network (who.go, proof.go)
+//	netherlands eu_keys of the Dutch verifier (netherlands.go)
+//	sweden      the Swedish DSC-TL, which is a JWS (sweden.go)
+//	concordat   our own, for whoever has a list in another form (own.go)
+//
+// # Policies
+//
+// Where specifications leave a choice, or what is published breaks them:
+//
+//	T1  A key is what its certificate says, where there is one; a list that says
+//	    otherwise of the key, of its thumbprint or of its 8-byte kid contradicts
+//	    itself, and the entry is refused.
+//	T2  Kinds come from the certificate's key usages in both arcs, and only where
+//	    there is no certificate from the list. None means all.
+//	T3  An expired certificate is no reason to refuse: codes issued before stay
+//	    good until they expire. It is a remark.
+//	T4  With anchors (CSCAs) given, every entry must chain to one of its country:
+//	    the certificate's C, the anchor's C and the region in the list agree; the
+//	    anchor is a CA that may sign certificates, with path length 0; the
+//	    certificate is no CA; its signature is the anchor's; and the key
+//	    identifiers agree where both have one. A bare key cannot chain.
+//	T5  Without anchors given, those in the list serve for the countries that have
+//	    one there. That shows that the list fits together, not that it is genuine.
+//	T6  RSA keys have 2048 to 4096 bits, EC keys are on P-256 or P-384, and Ed25519
+//	    is for native codes: the bounds by which codes are verified.
+//	T7  Of WHO's list the entries with usage DSC in the wanted trust domains are
+//	    read (DCC unless Options.Domains says otherwise): keys for other documents
+//	    must not become keys for health codes by an import.
+package trustlist

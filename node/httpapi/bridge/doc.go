@@ -1,0 +1,24 @@
+// Package bridge serves the ledger's state in the formats that verifier apps and
+// national backends know already: the EU gateway's trust list, the DGCA verifier
+// and business-rule services, SMART Health Cards' key sets, the WHO's did.json,
+// and ToIP's Trust Registry Query Protocol. docs/formats/bridge.md lists them.
+//
+// It promises:
+//
+//	B1  Whatever a client accepts on account of a key in a list, the region whose
+//	    list it is would accept on account of that key: such a client knows
+//	    present and absent, and nothing of kinds, grants or reasons, so a key on
+//	    which the region's word is narrower than the client's is left out. Codes
+//	    of a retired key stay good until they expire, so retired keys stay.
+//	B2  What lets a key in counts once it is final, what keeps it out once it is ordered.
+//	B3  One ledger size, final size, region and time give the same bytes on every
+//	    node, but for signatures and for names that hold a node's own URL.
+//	B4  A client that comes back with the token or the time that it was given
+//	    misses nothing that was let in meanwhile.
+//	B5  Nothing is read but the state, and nothing is written. Keys are judged anew
+//	    for a region only when something that bears on them was said, or a window
+//	    has opened or shut; between that, a request costs what it is answered.
+//
+// What it serves is this node's word, as the formats have no room for proofs;
+// who wants those takes receipts or a bundle.
+package bridge

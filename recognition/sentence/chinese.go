@@ -1,0 +1,4 @@
+package sentence
+
+// chinese is the catalogue of that language.
+var chinese = map[string]string{}

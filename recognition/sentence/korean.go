@@ -1,0 +1,4 @@
+package sentence
+
+// korean is the catalogue of that language.
+var korean = map[string]string{}

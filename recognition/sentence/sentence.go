@@ -1,0 +1,128 @@
+// Package sentence says one thing in several languages.
+//
+// It promises that a Sentence reads the same in English as fmt.Sprintf of its
+// format and arguments, that it reads in another language as the catalogue of
+// that language has its format, arguments included where those are sentences
+// themselves, and that it reads in English wherever a catalogue lacks it. It
+// expects formats to be constants: they are the keys of the catalogues, and a
+// test of the packages that use it looks for every one of them there.
+//
+// Names, ids, times and numbers are the same in every language: they are what
+// two verifiers compare.
+package sentence
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+// Sentence is a sentence, or a part of one that is an argument of another.
+type Sentence struct {
+	format string
+	args   []any
+}
+
+// Localized is an argument that has a text of its own for each language, such
+// as the description of a rule.
+type Localized interface {
+	// In gives the text in a language, in English where it has none in that.
+	In(Language) string
+}
+
+// New makes a sentence of a format, as fmt has them, and its arguments.
+func New(format string, args ...any) Sentence { return Sentence{format, args} }
+
+// IsZero reports whether the sentence says nothing.
+func (s Sentence) IsZero() bool { return s.format == "" }
+
+// Format is the sentence's key in the catalogues.
+func (s Sentence) Format() string { return s.format }
+
+// String is the sentence in English.
+func (s Sentence) String() string { return s.In(English) }
+
+// In is the sentence in a language.
+func (s Sentence) In(l Language) string {
+	if s.format == "" {
+		return ""
+	}
+	format := s.format
+	if said, ok := catalogues[l][s.format]; ok {
+		format = said
+	}
+	args := make([]any, len(s.args))
+	for i, a := range s.args {
+		if local, ok := a.(Localized); ok {
+			a = local.In(l)
+		}
+		args[i] = a
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// Join makes one part of several, with a comma between them as the language has it.
+func Join(parts ...Sentence) Sentence {
+	if len(parts) == 0 {
+		return Sentence{}
+	}
+	args := make([]any, len(parts))
+	for i, p := range parts {
+		args[i] = p
+	}
+	return Sentence{strings.TrimSuffix(strings.Repeat("%s, ", len(parts)), ", "), args}
+}
+
+// Language is a language that sentences are said in, by its BCP 47 tag.
+type Language string
+
+// The languages.
+const (
+	English Language = "en"
+	Chinese Language = "zh"
+	Korean  Language = "ko"
+	German  Language = "de"
+)
+
+// Languages lists them; the first is what others fall back to.
+var Languages = []Language{English, Chinese, Korean, German}
+
+// catalogues hold the formats of each language but English, by the English one.
+var catalogues = map[Language]map[string]string{
+	Chinese: chinese,
+	Korean:  korean,
+	German:  german,
+}
+
+// Catalogue gives a copy of a language's formats by their English ones; empty for English.
+func Catalogue(l Language) map[string]string { return maps.Clone(catalogues[l]) }
+
+// Said gives a format in a language; false where the catalogue lacks it.
+func Said(l Language, format string) (string, bool) {
+	said, ok := catalogues[l][format]
+	return said, ok
+}
+
+var matcher = language.NewMatcher([]language.Tag{language.English, language.Chinese, language.Korean, language.German})
+
+// maxAccept bounds an Accept-Language, in bytes.
+const maxAccept = 1_000
+
+// Accept chooses the language for an Accept-Language header (RFC 9110 §12.5.4):
+// English where it names none of the languages, or cannot be read.
+func Accept(header string) Language {
+	if header == "" || len(header) > maxAccept {
+		return English
+	}
+	wanted, _, err := language.ParseAcceptLanguage(header)
+	if err != nil {
+		return English
+	}
+	_, at, confidence := matcher.Match(wanted...)
+	if confidence == language.No {
+		return English
+	}
+	return Languages[at]
+}

@@ -1,0 +1,120 @@
+package sentence_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"concordat/recognition/sentence"
+)
+
+type described map[sentence.Language]string
+
+func (d described) In(l sentence.Language) string {
+	if text, ok := d[l]; ok {
+		return text
+	}
+	return d[sentence.English]
+}
+
+func TestEnglishIsTheFormat(t *testing.T) {
+	s := sentence.New("%s of %d%s: %s", "A", 1024, sentence.New(" until %s", "noon"), described{sentence.English: "text"})
+	if got, want := s.String(), "A of 1024 until noon: text"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := fmt.Sprintf("%s|%v", s, s); got != s.String()+"|"+s.String() {
+		t.Errorf("printed as %q", got)
+	}
+	if got := s.In(sentence.Korean); got != s.String() {
+		t.Errorf("what no catalogue has reads %q", got)
+	}
+	if (sentence.Sentence{}).String() != "" || !(sentence.Sentence{}).IsZero() {
+		t.Error("nothing says something")
+	}
+}
+
+func TestArgumentsAreTranslated(t *testing.T) {
+	s := sentence.New("%s", described{sentence.English: "text", sentence.German: "Text"})
+	if got := s.In(sentence.German); got != "Text" {
+		t.Errorf("in German %q", got)
+	}
+	if got := s.In(sentence.Chinese); got != "text" {
+		t.Errorf("in Chinese, which it lacks, %q", got)
+	}
+}
+
+func TestAccept(t *testing.T) {
+	for header, want := range map[string]sentence.Language{
+		"": sentence.English, "de": sentence.German, "de-AT,en;q=0.5": sentence.German, "fr": sentence.English, "fr, ko;q=0.3": sentence.Korean,
+		"zh-CN": sentence.Chinese, "zh-Hant-TW": sentence.Chinese, "KO-kr": sentence.Korean, "*": sentence.English, "en-US,de": sentence.English,
+		"de;q=0.1, zh;q=0.9": sentence.Chinese, "%%": sentence.English, strings.Repeat("de,", 1000): sentence.English,
+	} {
+		if got := sentence.Accept(header); got != want {
+			t.Errorf("Accept(%.40q) = %s, want %s", header, got, want)
+		}
+	}
+}
+
+var verb = regexp.MustCompile(`%(\[\d+\])?[+#]?[a-zA-Z%]`)
+
+// verbs gives the verbs of a format by the place of their argument.
+func verbs(format string) []string {
+	var out []string
+	next := 1
+	for _, v := range verb.FindAllString(format, -1) {
+		if v == "%%" {
+			continue
+		}
+		at := next
+		if strings.HasPrefix(v, "%[") {
+			if _, err := fmt.Sscanf(v, "%%[%d]", &at); err != nil {
+				at = 0
+			}
+		}
+		out = append(out, fmt.Sprintf("%d%c", at, v[len(v)-1]))
+		next = at + 1
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestCatalogues: every format has its arguments in every language, each once
+// and printed alike, and ends as a sentence does.
+func TestCatalogues(t *testing.T) {
+	for _, l := range sentence.Languages[1:] {
+		for format, said := range sentence.Catalogue(l) {
+			if want, got := verbs(format), verbs(said); !slices.Equal(got, want) {
+				t.Errorf("%s of %q has the arguments %v, want %v: %q", l, format, got, want, said)
+			}
+			if strings.TrimFunc(said, unicode.IsSpace) == "" && strings.TrimSpace(format) != "" {
+				t.Errorf("%s of %q is empty", l, format)
+			}
+		}
+	}
+}
+
+// TestCataloguesSayTheSame: what one language has, the others have.
+func TestCataloguesSayTheSame(t *testing.T) {
+	for _, l := range sentence.Languages[1:] {
+		for _, other := range sentence.Languages[1:] {
+			for format := range sentence.Catalogue(other) {
+				if _, ok := sentence.Said(l, format); !ok {
+					t.Errorf("%s lacks %q, which %s has", l, format, other)
+				}
+			}
+		}
+	}
+}
+
+func FuzzAccept(f *testing.F) {
+	f.Add("de-AT,en;q=0.5")
+	f.Add("*")
+	f.Fuzz(func(t *testing.T, header string) {
+		if l := sentence.Accept(header); !slices.Contains(sentence.Languages, l) {
+			t.Fatalf("%q gives %q", header, l)
+		}
+	})
+}
