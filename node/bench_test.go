@@ -22,28 +22,40 @@ import (
 	"concordat/testnet/ports"
 )
 
-// soloNode is a network of one, in this process, and its authority's voice.
+// soloNode is a network of one node, XA's, in this process, and the voices of
+// the authorities: XA's, and those of observers that have no node.
 type soloNode struct {
 	*Node
-	dir    string
-	author *client.Author
-	grown  int // areas declared by grow
+	dir     string
+	authors map[statement.Region]*client.Author
+	grown   int // areas declared by grow
 }
 
-func startSolo(b *testing.B) *soloNode {
+func startSolo(b *testing.B, observers ...statement.Region) *soloNode {
 	b.Helper()
-	s := &soloNode{dir: filepath.Join(b.TempDir(), "XA")}
-	free, err := ports.Free(1)
+	root := b.TempDir()
+	s := &soloNode{dir: filepath.Join(root, "XA"), authors: map[statement.Region]*client.Author{}}
+	regions := append([]statement.Region{"XA"}, observers...)
+	free, err := ports.Free(len(regions))
 	if err != nil {
 		b.Fatal(err)
 	}
-	d, err := authority.Create(s.dir, "XA", "Health authority of XA", []string{"/ip4/127.0.0.1/tcp/" + strconv.Itoa(free[0])}, "", "")
+	var ds []genesis.Descriptor
+	for i, r := range regions {
+		d, err := authority.Create(filepath.Join(root, string(r)), r, "Health authority of "+string(r), []string{"/ip4/127.0.0.1/tcp/" + strconv.Itoa(free[i])}, "", "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		ds = append(ds, *d)
+	}
+	doc, err := genesis.New("bench.concordat.example", time.Now(), ds)
 	if err != nil {
 		b.Fatal(err)
 	}
-	doc, err := genesis.New("bench.concordat.example", time.Now(), []genesis.Descriptor{*d})
-	if err != nil {
-		b.Fatal(err)
+	for i := range doc.Authorities {
+		if a := &doc.Authorities[i]; a.ID != "XA" {
+			a.Role = genesis.Observer
+		}
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, "genesis.json"), doc.Encode(), 0o600); err != nil {
 		b.Fatal(err)
@@ -57,22 +69,30 @@ func startSolo(b *testing.B) *soloNode {
 			b.Errorf("closing: %v", err)
 		}
 	})
-	dir, err := authority.Open(s.dir, nil)
-	if err != nil {
-		b.Fatal(err)
+	for _, r := range regions {
+		dir, err := authority.Open(filepath.Join(root, string(r)), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		key, err := dir.Key(authority.Statement)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.authors[r] = &client.Author{Authority: r, Network: doc.ID(), Key: key.Ed25519()}
 	}
-	key, err := dir.Key(authority.Statement)
-	if err != nil {
-		b.Fatal(err)
-	}
-	s.author = &client.Author{Authority: dir.ID(), Network: doc.ID(), Key: key.Ed25519()}
 	return s
 }
 
-// say gets a statement of the authority ordered. revision is 0 where its kind has none.
+// say gets a statement of XA's ordered. revision is 0 where its kind has none.
 func (s *soloNode) say(b *testing.B, body statement.Body, revision uint64, attachment []byte) {
 	b.Helper()
-	v, err := s.author.Compose(b.Context(), body, revision)
+	s.sayAs(b, "XA", body, revision, attachment)
+}
+
+// sayAs gets a statement of an authority's ordered.
+func (s *soloNode) sayAs(b *testing.B, by statement.Region, body statement.Body, revision uint64, attachment []byte) {
+	b.Helper()
+	v, err := s.authors[by].Compose(b.Context(), body, revision)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,6 +17,7 @@ var logics = map[string]string{
 	"no-vaccination":    `{"!":[{"var":"payload.v.0"}]}`,
 	"more-than-a-date":  `{">":[{"var":"payload.dob"},1]}`,
 	"unknown-operation": `{"or":[false,true]}`,
+	"audited":           `{"===":[{"var":"payload.health.declaration.audit"},"passed"]}`,
 	"known-product":     `{"in":[{"var":"payload.v.0.mp"},{"var":"external.valueSets.vaccines-covid-19-names"}]}`,
 	"endless":           `{"reduce":[` + numbers + `,{"reduce":[` + numbers + `,{"reduce":[` + numbers + `,1,0]},0]},0]}`,
 }

@@ -46,7 +46,7 @@ const pixels = 8
 func (i *issuing) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&i.key, "key", "", "`FILE` with the issuer's private key (concordat code key, or PKCS#8 in PEM)")
-	f.StringVar(&i.certificate, "certificate", "", "`FILE` with its certificate, PEM or DER, whose hash is the key id; without, the key id is the key's own")
+	f.StringVar(&i.certificate, "certificate", "", "`FILE` with its certificate, PEM or DER, whose hash is the key id (default the .pem beside the key; where there is none, the key id is the key's own)")
 	f.StringVar(&i.region, "region", "", "the issuing region")
 	f.Var(&i.issued, "issued", "time of issue (default now)")
 	f.Var(&i.expires, "expires", "from then on the code no longer counts")
@@ -70,10 +70,15 @@ func (i *issuing) issuer(cmd *cobra.Command, t *terminal) (*issue.Issuer, error)
 	if err != nil {
 		return nil, usage("--region: %w", err)
 	}
-	if i.issued.IsZero() {
-		i.issued.Time = time.Now().UTC().Truncate(time.Second)
-	}
 	var certificate *x509.Certificate
+	if i.certificate == "" {
+		// The one that code key made with the key: a code with another key id than
+		// the registered certificate's would be of an unknown issuer everywhere.
+		beside := strings.TrimSuffix(i.key, filepath.Ext(i.key)) + ".pem"
+		if isFile(beside) && beside != i.key {
+			i.certificate = beside
+		}
+	}
 	if i.certificate != "" {
 		if certificate, err = readCertificate(i.certificate); err != nil {
 			return nil, err
@@ -88,6 +93,15 @@ func (i *issuing) issuer(cmd *cobra.Command, t *terminal) (*issue.Issuer, error)
 		return nil, err
 	}
 	return issue.New(string(region), key, rand.Reader)
+}
+
+// at is the time of issue. Now is read after all that the command line says of
+// "now", so that nothing in the code is later.
+func (i *issuing) at() time.Time {
+	if i.issued.IsZero() {
+		i.issued.Time = time.Now().UTC().Truncate(time.Second)
+	}
+	return i.issued.Time
 }
 
 // readCertificate reads the one certificate in a file.
@@ -199,7 +213,7 @@ func (h *holding) flags(cmd *cobra.Command) {
 
 // card begins the card of a native code.
 func (h *holding) card(i *issuing) (native.Card, error) {
-	c := native.Card{IssuedAt: i.issued.Time, NotBefore: h.notBefore.Time, ExpiresAt: i.expires.Time, BirthDate: h.birthDate}
+	c := native.Card{IssuedAt: i.at(), NotBefore: h.notBefore.Time, ExpiresAt: i.expires.Time, BirthDate: h.birthDate}
 	if h.id == "" {
 		return c, nil
 	}

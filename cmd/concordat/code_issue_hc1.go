@@ -26,7 +26,7 @@ one of v, t and r with exactly one entry. The region is a country of two letters
 			if err != nil {
 				return err
 			}
-			code, err := issuer.HC1(raw, i.issued.Time, i.expires.Time)
+			code, err := issuer.HC1(raw, i.at(), i.expires.Time)
 			if err != nil {
 				return issueError(err)
 			}

@@ -99,13 +99,9 @@ skipped. Stays are put in order. A six-digit GB/T 2260 code is an area of CN.`,
 			if err != nil {
 				return err
 			}
-			c, err := h.card(&i)
-			if err != nil {
-				return err
-			}
-			c.Itinerary = &native.Itinerary{}
+			in := &native.Itinerary{}
 			from, to, _ := strings.Cut(covered, ",")
-			if c.Itinerary.Covered, err = span("--covered", from, to); err != nil {
+			if in.Covered, err = span("--covered", from, to); err != nil {
 				return err
 			}
 			for n, s := range stays {
@@ -113,16 +109,21 @@ skipped. Stays are put in order. A six-digit GB/T 2260 code is an area of CN.`,
 				if err != nil {
 					return err
 				}
-				c.Itinerary.Stays = append(c.Itinerary.Stays, stay)
+				in.Stays = append(in.Stays, stay)
 			}
 			if file != "" {
 				listed, err := readStays(t, file)
 				if err != nil {
 					return err
 				}
-				c.Itinerary.Stays = append(c.Itinerary.Stays, listed...)
+				in.Stays = append(in.Stays, listed...)
 			}
-			slices.SortStableFunc(c.Itinerary.Stays, func(a, b healthcode.Stay) int { return a.From.Compare(b.From) })
+			slices.SortStableFunc(in.Stays, func(a, b healthcode.Stay) int { return a.From.Compare(b.From) })
+			c, err := h.card(&i)
+			if err != nil {
+				return err
+			}
+			c.Itinerary = in
 			code, err := issuer.Native(c)
 			if err != nil {
 				return issueError(err)

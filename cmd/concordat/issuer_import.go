@@ -167,6 +167,9 @@ func (m *importing) prepare(t *terminal, id statement.Region, list *trustlist.Li
 		}
 		p.keys = append(p.keys, &listedKey{k, body, words})
 	}
+	if len(m.chosen) > 0 { // of other regions' entries nothing was asked; one without a region may be of these
+		list.Refused = slices.DeleteFunc(list.Refused, func(r trustlist.Refusal) bool { return r.Region != "" && !slices.Contains(m.chosen, r.Region) })
+	}
 	p.answer.Refused = append(p.answer.Refused, list.Refused...)
 	p.answer.List.Keys = len(p.keys)
 	for i, r := range list.Refused {

@@ -44,7 +44,7 @@ func (m *importing) send(ctx context.Context, t *terminal, v *voice, p *plan) er
 	for i, j := range jobs {
 		all[i] = j.saying
 	}
-	err := v.sayMany(ctx, t, all, "statements", registeredBefore)
+	err := v.sayMany(ctx, t, all, "statements", saidBefore)
 	if _, late := err.(*outcome); err != nil && !late {
 		return err
 	}
@@ -59,6 +59,7 @@ func (m *importing) send(ctx context.Context, t *terminal, v *voice, p *plan) er
 			p.answer.Registered = append(p.answer.Registered, j.said)
 		}
 	}
+	p.retire = slices.DeleteFunc(p.retire, func(j *job) bool { return j.saying.before }) // somebody else ended it
 	p.answer.Retired, p.answer.Revoked = saidOf(p.retire), saidOf(p.revoke)
 	if len(all) > 0 {
 		t.say("%d statements in %.1fs", len(all), time.Since(began).Seconds())
@@ -66,10 +67,10 @@ func (m *importing) send(ctx context.Context, t *terminal, v *voice, p *plan) er
 	return err
 }
 
-// registeredBefore reports that a refusal only says that a key is registered:
-// another import was quicker.
-func registeredBefore(err error) bool {
-	return isStatus(err, http.StatusConflict) && isNamed(err, state.AlreadyRegistered)
+// saidBefore reports that a refusal only says that somebody was quicker: the key
+// is registered, or is no longer as it was when the list was compared.
+func saidBefore(err error) bool {
+	return isStatus(err, http.StatusConflict) && (isNamed(err, state.AlreadyRegistered) || isNamed(err, state.RevisionConflict))
 }
 
 // probe says one statement of each sort that an older network has no place for,
@@ -85,7 +86,7 @@ func (m *importing) probe(ctx context.Context, t *terminal, v *voice, p *plan) e
 		if i < 0 {
 			continue
 		}
-		err := ordered.sayOne(ctx, t, (*jobs)[i].saying, registeredBefore)
+		err := ordered.sayOne(ctx, t, (*jobs)[i].saying, saidBefore)
 		switch {
 		case err == nil:
 			continue

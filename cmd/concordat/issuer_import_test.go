@@ -303,11 +303,9 @@ func TestImportSnapshot(t *testing.T) {
 	}
 }
 
-// TestImportAtOldLevel: a network whose level has no place for issuers' names, nor
-// for revocations up to a time, gets what it has a place for.
-func TestImportAtOldLevel(t *testing.T) {
-	i := newImporter(t)
-	few := i.write("few.json", func(list map[string]any) {
+// few is the snapshot with those issuers only that have revocation lists.
+func (i *importer) few() string {
+	return i.write("few.json", func(list map[string]any) {
 		var with []any
 		for _, one := range list["issuerInfo"].([]any) {
 			if one.(map[string]any)["crls"] != nil {
@@ -316,6 +314,31 @@ func TestImportAtOldLevel(t *testing.T) {
 		}
 		list["issuerInfo"] = with
 	})
+}
+
+// TestImportTwiceAtOnce: what another import has registered meanwhile is known.
+func TestImportTwiceAtOnce(t *testing.T) {
+	i := newImporter(t)
+	few := i.few()
+	i.gate.judging(func(seen int, _ statement.Statement) *client.Failure {
+		if seen == 0 {
+			var out bytes.Buffer
+			args := []string{"issuer", "import", "--no-revocations", "--node", i.net.URL("XA"), "--dir", i.net.NodeDir("XA"), "--genesis", i.net.Genesis(), few}
+			if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != client.ExitDone {
+				t.Errorf("exit code %d\n%s", code, out.String())
+			}
+		}
+		return nil
+	})
+	a, _ := i.did("--no-revocations", few)
+	i.want(a, 0, 8, 0, 0)
+}
+
+// TestImportAtOldLevel: a network whose level has no place for issuers' names, nor
+// for revocations up to a time, gets what it has a place for.
+func TestImportAtOldLevel(t *testing.T) {
+	i := newImporter(t)
+	few := i.few()
 	asked := 0
 	i.gate.judging(func(_ int, s statement.Statement) *client.Failure {
 		if s.Level() > 1 {

@@ -137,6 +137,11 @@ func (s *shapes) lookAtGovernance(t *testing.T, look func(name string, a answer,
 		t.Fatal(err)
 	}
 	p.says(t, "XB", &statement.WithdrawProposal{Proposal: withdrawn, Of: sha256.Sum256(raw), Reason: "not yet"})
+	if err := nodetest.Await(t.Context(), "XA's node to know of the withdrawal", func() bool {
+		return strings.Contains(string(p.get(t, "XA", fmt.Sprintf("/v1/proposals/%d", withdrawn)).body), "not yet")
+	}); err != nil {
+		t.Fatal(err)
+	}
 	for _, n := range []uint64{admit, rejected, withdrawn} {
 		look("ProposalAnswer", p.get(t, "XA", fmt.Sprintf("/v1/proposals/%d", n)), 200)
 	}

@@ -101,8 +101,9 @@ func TestShapes(t *testing.T) {
 	code := registered(t, "AT-1")
 	stays := []client.Stay{{Area: "DE", From: clock, To: clock}}
 	for _, q := range []client.Check{
-		{Codes: []string{code.Text}, Region: region, At: &clock, Itinerary: stays, Consistency: "local", MaxAge: "60s"},
+		{Codes: []string{code.Text}, Region: region, Arrival: region, At: &clock, Itinerary: stays, Consistency: "local", MaxAge: "60s"},
 		{Codes: []string{"x"}},
+		{Codes: []string{"shc:/1/3/56", "shc:/2/3/57"}}, // two parts of one card, and the third is missing
 	} {
 		b, err := json.Marshal(q)
 		if err != nil {
@@ -167,16 +168,27 @@ func (s *shapes) lookAtTrouble(t *testing.T, look func(name string, a answer, st
 		return askAt(t, four.URL(region), http.MethodGet, path, nil)
 	}
 	author := four.Author(t, "XA", "XB")
+	terms := statement.Terms{
+		Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: statement.TimeOf(time.Now().Add(240 * time.Hour)), // it ends soon, which the status tells
+		Reason: "agreement", LegalRef: "decree 7", Formats: []string{"hc1"}, Algorithms: []string{"ES256"}, Schemes: []string{"default"}, RuleSet: "neighbours",
+	}
+	suspend := &statement.Suspend{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: 1_900_000_000, Reason: "forgeries", LegalRef: "decree 8"}
 	for _, body := range []statement.Body{
-		// It ends soon, which the status tells.
-		&statement.Grant{Terms: statement.Terms{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: statement.TimeOf(time.Now().Add(240 * time.Hour)), Reason: "agreement"}},
-		&statement.Suspend{Region: "XB", Kinds: []statement.CodeKind{"test"}, From: 1_600_000_000, Until: 1_900_000_000, Reason: "forgeries"},
+		&statement.Grant{Terms: terms}, suspend, &statement.ChangeGrant{Terms: terms}, suspend,
+		&statement.PublishScheme{Name: "colours", Title: "colours", Supersedes: "older", LegalRef: "decree 9", Levels: []statement.SchemeLevel{{Name: "red", Refuse: true, Lookback: 14, Title: "red"}}},
+		&statement.DeclareCase{
+			Name: "crews", Admit: true, Region: "XB", Kinds: []statement.CodeKind{"test"}, Formats: []string{"hc1"}, Keys: []statement.Thumbprint{{1}},
+			IssuedFrom: 1_600_000_000, IssuedUntil: 1_900_000_000, From: 1_600_000_000, Until: 1_900_000_000, Reason: "agreement", LegalRef: "decree 10",
+		},
+		&statement.EndCase{Name: "crews", At: 1_800_000_000, Reason: "over"},
 	} {
 		if _, err := author.Say(t.Context(), body, nil, client.Final); err != nil {
 			t.Fatal(err)
 		}
 	}
 	look("Recognitions", at("XB", "/v1/recognitions"), 200)
+	look("Schemes", at("XB", "/v1/schemes"), 200)
+	look("SpecialCases", at("XB", "/v1/special-cases"), 200)
 	look("Peers", at("XB", "/v1/peers"), 200)
 	if err := nodetest.Await(t.Context(), "the state to be sealed", func() bool { return four.Node("XB").Status().Seal != nil }); err != nil {
 		t.Fatal(err)
