@@ -86,17 +86,17 @@ func startSolo(b *testing.B, observers ...statement.Region) *soloNode {
 // say gets a statement of XA's ordered. revision is 0 where its kind has none.
 func (s *soloNode) say(b *testing.B, body statement.Body, revision uint64, attachment []byte) {
 	b.Helper()
-	s.sayAs(b, "XA", body, revision, attachment)
+	s.sayAs(b, "XA", body, revision, attachment, client.Ordered)
 }
 
-// sayAs gets a statement of an authority's ordered.
-func (s *soloNode) sayAs(b *testing.B, by statement.Region, body statement.Body, revision uint64, attachment []byte) {
+// sayAs gets a statement of an authority's ordered, or final.
+func (s *soloNode) sayAs(b *testing.B, by statement.Region, body statement.Body, revision uint64, attachment []byte, wait string) {
 	b.Helper()
 	v, err := s.authors[by].Compose(b.Context(), body, revision)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := s.Submit(b.Context(), v.Raw(), attachment, client.Ordered); err != nil {
+	if _, err := s.Submit(b.Context(), v.Raw(), attachment, wait); err != nil {
 		b.Fatal(err)
 	}
 }

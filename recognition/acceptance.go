@@ -233,7 +233,7 @@ func (r *reading) chapter(b *book, meant func(*page) bool) error {
 			continue
 		}
 		if err := r.j.read(p); err != nil {
-			r.f.add(RulesExceeded, nil, "The rules of %s are left unjudged from %s on: %s.", b.by, p.version.ID, err)
+			r.f.add(RulesExceeded, nil, "The rules of %s are left unjudged from %s on: %s.", b.by, p.version.ID, cause(err))
 			return nil
 		}
 		if p.rule != nil && !(p.rule.AppliesTo(r.v.verified.Kind()) && p.rule.AppliesIn(r.j.query.Region, r.j.arrival())) {
@@ -243,7 +243,7 @@ func (r *reading) chapter(b *book, meant func(*page) bool) error {
 			return nil
 		}
 		if p.rule == nil {
-			r.f.add(RuleUnreadable, at(p.version.Index), "Rule %s %s of %s cannot be read by this program: %s.", p.version.ID, p.version.Version, b.by, p.err)
+			r.f.add(RuleUnreadable, at(p.version.Index), "Rule %s %s of %s cannot be read by this program: %s.", p.version.ID, p.version.Version, b.by, cause(p.err))
 			r.f.reasons[len(r.f.reasons)-1].Detail = p.version.ID
 			continue
 		}
@@ -253,12 +253,12 @@ func (r *reading) chapter(b *book, meant func(*page) bool) error {
 				return err
 			}
 			for _, u := range b.unread {
-				r.f.add(RuleUnreadable, at(u.set.ChangedAt), "Value set %s of %s, which its rules may look into, cannot be read by this program: %s.", u.set.ID, b.by, u.err)
+				r.f.add(RuleUnreadable, at(u.set.ChangedAt), "Value set %s of %s, which its rules may look into, cannot be read by this program: %s.", u.set.ID, b.by, cause(u.err))
 			}
 			data = given.Data(r.payload)
 		}
 		if r.j.library.steps.Left() < rules.MaxSteps {
-			r.f.add(RulesExceeded, nil, "The rules of %s are left unjudged from %s on: %s.", b.by, p.version.ID, errTooMuch)
+			r.f.add(RulesExceeded, nil, "The rules of %s are left unjudged from %s on: %s.", b.by, p.version.ID, cause(errTooMuch))
 			return nil
 		}
 		r.rule(b, p, data)
@@ -288,27 +288,36 @@ func (r *reading) rule(b *book, p *page, data map[string]any) {
 		r.newest = max(r.newest, v.Index)
 		return
 	case errors.Is(err, certlogic.ErrInvalid):
-		r.f.add(RuleUnreadable, at(v.Index), "Rule %s %s of %s cannot be judged by this program: %s. It says: %s", v.ID, v.Version, b.by, err, demand{p.rule})
+		r.f.add(RuleUnreadable, at(v.Index), "Rule %s %s of %s cannot be judged by this program: %s. It says: %s", v.ID, v.Version, b.by, cause(err), demandOf(p.rule))
 	case err != nil:
-		r.f.add(RuleUnevaluable, at(v.Index), "Rule %s %s of %s cannot be judged for this code, and so is not met: %s. It says: %s", v.ID, v.Version, b.by, err, demand{p.rule})
+		r.f.add(RuleUnevaluable, at(v.Index), "Rule %s %s of %s cannot be judged for this code, and so is not met: %s. It says: %s", v.ID, v.Version, b.by, cause(err), demandOf(p.rule))
 	default:
-		r.f.add(RuleNotMet, at(v.Index), "Rule %s %s of %s is not met: %s", v.ID, v.Version, b.by, demand{p.rule})
+		r.f.add(RuleNotMet, at(v.Index), "Rule %s %s of %s is not met: %s", v.ID, v.Version, b.by, demandOf(p.rule))
 	}
 	r.f.reasons[len(r.f.reasons)-1].Detail = v.ID
 }
 
-// demand is what a rule demands, in words; it has them in several languages.
-type demand struct{ rule *rules.Rule }
+// demand is what a rule demands, in words; it has them in several languages. It
+// holds no more of the rule than that: an answer outlives what was remembered.
+type demand struct {
+	english string
+	in      []rules.Description
+}
+
+func demandOf(r *rules.Rule) demand {
+	return demand{cmp.Or(r.Describe(language.English).Desc, r.Identifier), r.Description}
+}
 
 // String is the demand in English.
 func (d demand) String() string { return d.In(sentence.English) }
 
 // In is the demand in a language, in English where the rule has none in that.
 func (d demand) In(l sentence.Language) string {
-	if says := d.rule.Describe(language.Make(string(l))).Desc; says != "" {
-		return fmt.Sprintf("%q", says)
+	says := d.english
+	if l != sentence.English {
+		says = cmp.Or(rules.Describe(d.in, language.Make(string(l))).Desc, d.english)
 	}
-	return fmt.Sprintf("%q", d.rule.Identifier)
+	return fmt.Sprintf("%q", says)
 }
 
 // arrival is where the person arrives.

@@ -48,9 +48,9 @@ func (j *judge) specialCases(r *registration) error {
 		}
 		switch {
 		case unreadable != nil && c.Case.Admit:
-			f.add(SpecialCaseLeftOut, at(c.ChangedAt), "%s admits some codes as special case %q%s; whether this is one cannot be judged: %s.", to, c.Case.Name, why, unreadable)
+			f.add(SpecialCaseLeftOut, at(c.ChangedAt), "%s admits some codes as special case %q%s; whether this is one cannot be judged: %s.", to, c.Case.Name, why, cause(unreadable))
 		case unreadable != nil:
-			f.add(SpecialCaseUnreadable, at(c.ChangedAt), "%s refuses some codes as special case %q%s; whether this is one cannot be judged: %s.", to, c.Case.Name, why, unreadable)
+			f.add(SpecialCaseUnreadable, at(c.ChangedAt), "%s refuses some codes as special case %q%s; whether this is one cannot be judged: %s.", to, c.Case.Name, why, cause(unreadable))
 		case !holds:
 		case c.Case.Admit:
 			f.add(SpecialCaseAdmitted, at(c.ChangedAt), "%s admits such codes as special case %q%s.", to, c.Case.Name, why)

@@ -113,7 +113,7 @@ func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.Issuer
 	}
 	switch first, only := failed[0], len(failed) == 1; {
 	case only && why != nil:
-		f.add(KeyUnsuitable, at(first.RegisteredAt), "The key %s that %s registered cannot have made the signature: %s.", keyID(first.KeyID), first.Region, why)
+		f.add(KeyUnsuitable, at(first.RegisteredAt), "The key %s that %s registered cannot have made the signature: %s.", keyID(first.KeyID), first.Region, cause(why))
 	case only:
 		f.add(SignatureInvalid, at(first.RegisteredAt), "The signature was not made by the key %s that %s registered.", keyID(first.KeyID), first.Region)
 	default:
@@ -281,14 +281,6 @@ func byRegion(a, b state.IssuerKey) int {
 
 // keyID writes a key id as trust lists do.
 func keyID(kid []byte) string { return base64.StdEncoding.EncodeToString(kid) }
-
-// cause is an error in the words of a sentence.
-func cause(err error) string {
-	if err == nil {
-		return "there is none"
-	}
-	return err.Error()
-}
 
 func truth(b bool) int {
 	if b {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"concordat/healthcode"
 	"concordat/ledger/statement"
+	"concordat/recognition/sentence"
 )
 
 // Outcome is the decision in one word.
@@ -44,7 +46,7 @@ type Decision struct {
 // Reason is one thing that was found. It names no person.
 type Reason struct {
 	Name      string  `json:"name"`                  // stable; one of the table Reasons
-	Message   string  `json:"message"`               // for a person
+	Message   string  `json:"message"`               // for a person; English, unless Decision.In was asked for another language
 	Effect    Effect  `json:"effect"`                // always that of the table
 	Statement *uint64 `json:"statement,omitempty"`   // index of the statement that it rests on; nil: on none, or on a pending one
 	Pending   bool    `json:"pending,omitempty"`     // it rests on a statement that is not ordered yet, and in force at this node
@@ -52,6 +54,20 @@ type Reason struct {
 	Code      *int    `json:"code,omitempty"`        // place of the code that it is about; nil: about the whole
 	Overruled string  `json:"overruledBy,omitempty"` // the special case that overrules it, by name; then it has no weight
 	Detail    string  `json:"detail,omitempty"`      // finer stable name: for an unreadable code, healthcode.Name of the fault
+
+	said phrase // what Message says; nothing in a reason that was read from JSON
+}
+
+// In gives the decision with its messages in a language, and all else as it is.
+// A decision that was read from JSON stays in the language that it came in.
+func (d Decision) In(l sentence.Language) Decision {
+	d.Reasons = slices.Clone(d.Reasons)
+	for i := range d.Reasons {
+		if r := &d.Reasons[i]; !r.said.IsZero() {
+			r.Message = r.said.In(l)
+		}
+	}
+	return d
 }
 
 // CodeReport is what is known of one code. All but Format and Key is empty for

@@ -1,7 +1,6 @@
 package recognition
 
 import (
-	"fmt"
 	"strings"
 
 	"concordat/ledger/state"
@@ -16,14 +15,16 @@ type findings struct {
 }
 
 // add appends a reason. on is the statement that it rests on, nil for none.
-// The effect is the table's: a name has one.
+// The effect is the table's: a name has one. The format is a constant, for the
+// catalogues to find it; so are those of what it is given as phrases.
 func (f *findings) add(name string, on *uint64, format string, a ...any) {
 	m, known := meanings[name]
 	if !known {
 		panic("recognition: no meaning for reason " + name) // names are constants; TestNames compares them with the table
 	}
+	said := say(format, a...)
 	f.reasons = append(f.reasons, Reason{
-		Name: name, Effect: m.Effect, Message: fmt.Sprintf(format, a...), Statement: on, Code: f.code,
+		Name: name, Effect: m.Effect, Message: said.String(), Statement: on, Code: f.code, said: said,
 	})
 }
 

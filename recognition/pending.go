@@ -324,7 +324,8 @@ func (p *Pending) name(reasons []Reason) (any bool) {
 		}
 		r.Pending, r.Hash = true, p.said[*r.Statement-firstPending].Hash.String()
 		r.Statement = nil
-		r.Message += " This is in force at this node, and not ordered yet."
+		r.said = say("%s This is in force at this node, and not ordered yet.", r.said)
+		r.Message = r.said.String()
 		any = true
 	}
 	return any

@@ -1,5 +1,7 @@
 package recognition
 
+import "concordat/recognition/sentence"
+
 // The stable names of reasons. They are part of the interface: a name is never
 // changed, nor given another meaning or effect.
 const (
@@ -79,16 +81,44 @@ const (
 	NotFinalYet                = "not-final-yet"
 )
 
-// Meaning is what a reason's name stands for, each part half a sentence.
+// Meaning is what a reason's name stands for, each part half a sentence. Its JSON
+// is part of the answer of GET /v1/reasons.
 type Meaning struct {
-	Name   string
-	Effect Effect
+	Name   string `json:"name"`
+	Effect Effect `json:"effect"`
 	// Final marks what no statement could change: it refuses even where the
 	// state is too old to decide by (D1).
-	Final bool
-	Text  string // when it is given
-	Rests string // what it rests on
-	Do    string // what a traveller can do about it
+	Final bool   `json:"final"`
+	Text  string `json:"text"`  // when it is given
+	Rests string `json:"rests"` // what it rests on
+	Do    string `json:"do"`    // what a traveller can do about it
+}
+
+// In gives the meaning in a language. The parts are formats of the catalogues.
+func (m Meaning) In(l sentence.Language) Meaning {
+	for _, part := range []*string{&m.Text, &m.Rests, &m.Do} {
+		*part = sentence.New(*part).In(l)
+	}
+	return m
+}
+
+// ReasonsIn gives the table of names in a language.
+func ReasonsIn(l sentence.Language) []Meaning {
+	out := make([]Meaning, len(Reasons))
+	for i, m := range Reasons {
+		out[i] = m.In(l)
+	}
+	return out
+}
+
+// Advice says what a traveller can do about a reason, in a language; "" where the
+// reason stands in nobody's way, or is none that this program knows.
+func Advice(r Reason, l sentence.Language) string {
+	m := meanings[r.Name]
+	if r.Overruled != "" || m.Effect != Against && m.Effect != Unknown {
+		return ""
+	}
+	return say("What you can do: %s.", sentence.New(m.Do)).In(l)
 }
 
 // Reasons is the one table of names, in the order of judgement. docs/reasons.md

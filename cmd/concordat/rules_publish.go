@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +41,7 @@ type ruleChange struct {
 func newRulesPublish(t *terminal) *cobra.Command {
 	var s speech
 	var set string
-	var lenient bool
+	var strict, lenient bool
 	cmd := &cobra.Command{
 		Use:   "publish FILE…",
 		Short: "Publish rules and value sets",
@@ -56,9 +55,10 @@ compared with what this authority has published: new rules, further versions and
 changed value sets are published, the rest stays. --dry-run shows the difference
 and signs nothing. Running it again does what is left.
 
-A rule that departs from the EU's schema is refused, unless --lenient is given;
-what the EU's gateway would object to besides is remarked. A rule is published to
-the byte.`,
+Where a rule departs from the EU's schema it is remarked, and refused with
+--strict: published rules do. One whose logic is not CertLogic is refused unless
+--lenient is given: a check that comes to that place stays open. A rule is
+published to the byte.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files, err := readRules(args)
@@ -68,17 +68,19 @@ the byte.`,
 			if err := files.check(); err != nil {
 				return err
 			}
-			return publishRules(cmd, t, &s, files, set, lenient)
+			return publishRules(cmd, t, &s, files, set, strict, lenient)
 		},
 	}
 	s.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&set, "set", statement.DefaultRuleSet, "the set that the rules are put in; grants name others than this")
-	f.BoolVar(&lenient, "lenient", false, "publish rules that depart from the schema, too")
+	f.BoolVar(&strict, "strict", false, "refuse rules that depart from the schema in anything")
+	f.BoolVar(&lenient, "lenient", false, "publish rules whose logic is not CertLogic 1.3, too")
+	cmd.MarkFlagsMutuallyExclusive("strict", "lenient")
 	return cmd
 }
 
-func publishRules(cmd *cobra.Command, t *terminal, s *speech, files *ruleFiles, set string, lenient bool) error {
+func publishRules(cmd *cobra.Command, t *terminal, s *speech, files *ruleFiles, set string, strict, lenient bool) error {
 	ctx := cmd.Context()
 	if len(files.rules)+len(files.sets) == 0 {
 		return usage("there is no rule and no value set in what was given")
@@ -90,7 +92,7 @@ func publishRules(cmd *cobra.Command, t *terminal, s *speech, files *ruleFiles, 
 	for _, path := range files.other {
 		t.say("remark: %s is left out: it holds neither rules nor value sets", path)
 	}
-	if err := departures(t, id, files.rules, lenient); err != nil {
+	if err := departures(t, id, files.rules, strict, lenient); err != nil {
 		return err
 	}
 	c, err := s.client()
@@ -114,26 +116,30 @@ func publishRules(cmd *cobra.Command, t *terminal, s *speech, files *ruleFiles, 
 	return t.emit(cmd, result, func(w io.Writer) error { return result.print(w) })
 }
 
-// departures remarks where rules are of another country, and refuses rules that
-// depart from the schema, with everything told.
-func departures(t *terminal, by statement.Region, all []ruleFile, lenient bool) error {
-	country, _, _ := strings.Cut(string(by), "-")
+// departures remarks where rules are of another country, or depart from the
+// schema, and refuses those whose logic cannot be evaluated, with everything told.
+func departures(t *terminal, by statement.Region, all []ruleFile, strict, lenient bool) error {
+	country := string(by.Country())
 	adopted := map[string]int{}
-	bad := 0
+	departing, unknown := 0, 0
 	for _, f := range all {
 		if f.rule.Country != country {
 			adopted[f.rule.Country]++
 		}
 		for _, p := range f.rule.Problems() {
-			bad++
-			t.say("%s: %s: %s", f.path, f.rule.Identifier, p)
+			departing++
+			t.say("remark: %s: %s: %s", f.path, f.rule.Identifier, p)
 		}
+		unknown += len(f.rule.Logic().Problems())
 	}
 	for _, of := range slices.Sorted(maps.Keys(adopted)) {
 		t.say("remark: rules of another country: %d of %q, which become rules of %s: an authority may adopt another's", adopted[of], of, by)
 	}
-	if bad > 0 && !lenient {
-		return usage("%d departures from the schema of the EU DCC: mend the rules, or give --lenient", bad)
+	switch {
+	case departing > 0 && strict:
+		return usage("%d departures from the schema of the EU DCC: mend the rules, or leave out --strict", departing)
+	case unknown > 0 && !lenient:
+		return usage("the logic of the rules is not CertLogic 1.3 in %d places: mend the rules, or give --lenient", unknown)
 	}
 	return nil
 }

@@ -38,3 +38,10 @@ func (r *Rule) Describe(wanted ...language.Tag) Description {
 	_, i, _ := r.matcher.Match(wanted...)
 	return r.Description[r.order[i]]
 }
+
+// Describe chooses among descriptions as Rule.Describe does, for whoever holds no rule.
+func Describe(all []Description, wanted ...language.Tag) Description {
+	r := Rule{Description: all}
+	r.languages()
+	return r.Describe(wanted...)
+}
