@@ -23,7 +23,7 @@
 // what Verified exposes. A key id is an index and no proof: try every key that
 // has it, and believe the key that verifies.
 //
-// Formats live in subpackages (hc1: EU DCC; shc: SMART Health Cards) and are handed
-// to Decode, or to Read where several things are shown at once, so that a
-// program links only those it speaks.
+// Formats live in subpackages (hc1: EU DCC; shc: SMART Health Cards; native: our
+// own health code and itinerary card) and are handed to Decode, or to Read where
+// several things are shown at once, so that a program links only those it speaks.
 package healthcode

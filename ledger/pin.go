@@ -27,6 +27,9 @@ type pin struct {
 
 	mu   sync.Mutex
 	idle []*pebble.Iterator
+
+	beside     any // what View.Beside made
+	besideOnce sync.Once
 }
 
 // pin pins the store as it is now. head is what the store's head says, which

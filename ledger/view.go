@@ -56,6 +56,19 @@ func (v *View) Head() Head {
 // State shows the state at the view's size.
 func (v *View) State() state.View { return state.View{Reader: v} }
 
+// Beside gives what is kept beside the ledger at the view's size, for all views
+// of that moment, until the last is closed: what made made, the first time that
+// it was asked for. It is for what takes time to work out of the ledger, and
+// always comes out alike; for one kind of thing, since there is one place. A view
+// of a closed ledger keeps nothing.
+func (v *View) Beside(made func() any) any {
+	if v.pin == nil {
+		return made()
+	}
+	v.pin.besideOnce.Do(func() { v.pin.beside = made() })
+	return v.pin.beside
+}
+
 // Get implements state.Reader.
 func (v *View) Get(key []byte) ([]byte, error) {
 	if v.err != nil {

@@ -49,7 +49,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	pending := n.keeper.pending.force.pending() // before the view: see there
 	view := n.ledger.View()
 	defer n.release(view)
-	if err := known(view, query.Region); err != nil {
+	if err := known(remembered(view), query.Region); err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
 	codes := recognition.CodesOf(readings)
@@ -107,7 +107,7 @@ func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledge
 		return n.decider.DecideUncertain(codes, q, n.stateOf(view), size, lifting)
 	}
 	defer release()
-	return n.decider.DecideBoth(codes, q, n.stateOf(view), final.State())
+	return n.decider.DecideBoth(codes, q, n.stateOf(view), remembered(final))
 }
 
 // mayLift reports whether a statement from index from on may lift what speaks
@@ -189,8 +189,8 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 }
 
 // known refuses a region that has no authority in the network.
-func known(v *ledger.View, region statement.Region) error {
-	_, is, err := v.State().Authority(region)
+func known(s recognition.State, region statement.Region) error {
+	_, is, err := s.Authority(region)
 	if err != nil {
 		return err
 	}

@@ -19,9 +19,16 @@ func (s *self) stands() string {
 // stateOf is the state that this node's checks read.
 func (n *Node) stateOf(v *ledger.View) recognition.State {
 	if n.me.Standing != state.StandingExpelled {
-		return v.State()
+		return remembered(v)
 	}
-	return expelled{v.State(), &n.me}
+	return expelled{remembered(v), &n.me}
+}
+
+// remembered is the state at a view, with what checks have read of it before:
+// while nothing is ordered, every check reads the same.
+func remembered(v *ledger.View) recognition.State {
+	m := v.Beside(func() any { return recognition.NewMemory() }).(*recognition.Memory)
+	return m.Over(v.State())
 }
 
 // expelled is the state of a node whose authority was expelled. The others cut

@@ -157,7 +157,7 @@ func TestWordsOfRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for l, want := range map[sentence.Language]string{sentence.German: `"Die deutschen Worte von GR-XA-0001."`, sentence.Korean: `"The English words of GR-XA-0001."`} {
-		if got := (demand{b.pages[0].rule}).In(l); got != want {
+		if got := (demandOf(b.pages[0].rule)).In(l); got != want {
 			t.Errorf("in %s: %s", l, got)
 		}
 	}

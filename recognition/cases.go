@@ -98,7 +98,11 @@ func (j *judge) casesInForce() ([]state.SpecialCase, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the special cases of %s: %w", j.query.Region, err)
 	}
-	j.cases = slices.DeleteFunc(all, func(c state.SpecialCase) bool { return !standsAt(&c, j.query.At) })
+	for i := range all {
+		if standsAt(&all[i], j.query.At) {
+			j.cases = append(j.cases, all[i])
+		}
+	}
 	j.casesRead = true
 	return j.cases, nil
 }

@@ -72,7 +72,7 @@ func (j *judge) code(f *findings, c Code) (verdict, error) {
 // verify tries every key once, and gives the registrations of those that made
 // the signature. Where none did, f says so.
 func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.IssuerKey) ([]*registration, error) {
-	slices.SortStableFunc(keys, byRegion)
+	keys = inOrder(keys)
 	var (
 		verifying  []*registration
 		tried      = make(map[string]*healthcode.Verified, len(keys)) // by public key; nil: did not verify
@@ -272,6 +272,16 @@ func otherIssuer(v *healthcode.Verified, registered string) bool {
 func namesRegion(v *healthcode.Verified, r statement.Region) bool {
 	named, err := statement.ParseRegion(v.Issuer())
 	return err == nil && named == r
+}
+
+// inOrder gives registrations by region and thumbprint, as the ledger keeps them.
+func inOrder(keys []state.IssuerKey) []state.IssuerKey {
+	if slices.IsSortedFunc(keys, byRegion) {
+		return keys
+	}
+	keys = slices.Clone(keys)
+	slices.SortStableFunc(keys, byRegion)
+	return keys
 }
 
 // byRegion orders registrations.

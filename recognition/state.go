@@ -10,7 +10,8 @@ import (
 )
 
 // State is what a decision reads, pinned to one size. state.View is one. Lists
-// come in a fixed order; an error means that no answer may be given.
+// come in a fixed order, and nobody changes what he is given, since others may
+// have been given the same (Memory); an error means that no answer may be given.
 type State interface {
 	// Authority gives the authority of a region, be it suspended or expelled; false
 	// if the region never had one.

@@ -2,7 +2,6 @@ package recognition
 
 import (
 	"fmt"
-	"slices"
 
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
@@ -53,7 +52,7 @@ func (j *judge) registrations(k *state.IssuerKey) ([]state.IssuerKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the registrations of the key %s: %w", k.Thumbprint, err)
 	}
-	slices.SortStableFunc(same, byRegion)
+	same = inOrder(same)
 	if j.sameKey == nil {
 		j.sameKey = make(map[string][]state.IssuerKey)
 	}

@@ -5,7 +5,7 @@
 //
 // It accepts what real issuers wrote and refuses what no honest issuer writes.
 // What is verified are the bytes received; nothing is ever encoded anew. Cost is
-// bounded by limits.go, whatever the text. No error contains anything of a code.
+// bounded by the limits of internal/cwt, whatever the text. No error contains anything of a code.
 //
 // # What it expects
 //

@@ -3,7 +3,6 @@ package native
 import (
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -62,8 +61,8 @@ func (c Card) String() string { return fmt.Sprintf("native card (%s)", c.Kind())
 // GoString is String, so that %#v is discreet too.
 func (c Card) GoString() string { return c.String() }
 
-// LogValue is discreet, for package slog.
-func (c Card) LogValue() slog.Value { return slog.StringValue(c.String()) }
+// MarshalText is String, so that JSON logs are discreet too.
+func (c Card) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Kind says what the card is.
 func (c *Card) Kind() healthcode.Kind {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"reflect"
 	"slices"
@@ -373,6 +374,11 @@ func TestPrintingIsDiscreet(t *testing.T) {
 			t.Errorf("%s gives %s", verb, got)
 		}
 		for _, v := range []any{c, *c} {
+			var log bytes.Buffer
+			slog.New(slog.NewJSONHandler(&log, nil)).Info("issued", "card", v)
+			if !strings.Contains(log.String(), `"card":"native card (health)"`) {
+				t.Errorf("slog writes %s", &log)
+			}
 			if got := fmt.Sprintf(verb, v); got != "native card (health)" {
 				t.Errorf("%s gives %s", verb, got)
 			}

@@ -83,3 +83,34 @@ func mustInflate(t *testing.T, text string) []byte {
 	}
 	return message
 }
+
+// TestFormatPage: the example in docs/formats/health-code.md is the vector's.
+func TestFormatPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/formats/health-code.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Name, Text string
+		Revocation map[string]string
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range vectors {
+		if v.Name != "least health code" {
+			continue
+		}
+		for _, want := range []string{v.Text, v.Revocation["signature"], v.Revocation["uci"]} {
+			if !bytes.Contains(page, []byte(want)) {
+				t.Errorf("the page does not have %s", want)
+			}
+		}
+		return
+	}
+	t.Error("no vector of the least health code")
+}

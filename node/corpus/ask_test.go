@@ -23,13 +23,20 @@ type fatal interface {
 	Fatalf(format string, args ...any)
 }
 
-// post sends a body to a node's POST /v1/check.
-func post(t fatal, at, contentType string, body []byte) (int, []byte) {
+// post sends a body to a node's POST /v1/check, for an answer in a language.
+func post(t fatal, at, contentType, language string, body []byte) (int, []byte) {
 	t.Helper()
-	resp, err := http.Post(world.URL(at)+"/v1/check", contentType, bytes.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, world.URL(at)+"/v1/check", bytes.NewReader(body))
 	if err != nil {
 		t.Fatalf("%v", err)
-		return 0, nil
+	}
+	req.Header.Set("Content-Type", contentType)
+	if language != "" {
+		req.Header.Set("Accept-Language", language)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%v", err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
@@ -77,7 +84,7 @@ func ask(t fatal, at string, q client.Check) (client.CheckAnswer, []byte) {
 	if len(q.Pictures) > 0 {
 		contentType, body = form(t, [][2]string{{"check", string(body)}}, q.Pictures...)
 	}
-	status, raw := post(t, at, contentType, body)
+	status, raw := post(t, at, contentType, q.Language, body)
 	if status != http.StatusOK {
 		t.Fatalf("%s answers %d: %s", at, status, raw)
 	}
@@ -106,6 +113,9 @@ func essence(t fatal, raw []byte) string {
 	}
 	var out strings.Builder
 	for _, name := range []string{"decision", "reasons", "codes", "region", "at"} {
+		if len(members[name]) == 0 {
+			t.Fatalf("no %s in %s", name, raw)
+		}
 		out.WriteString(name + " ")
 		out.Write(members[name])
 		out.WriteByte('\n')

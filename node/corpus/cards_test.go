@@ -1,6 +1,7 @@
 package corpus_test
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,37 @@ func TestCardsWithFaults(t *testing.T) {
 			t.Errorf("%s: %s for %q, want %q", name, a.Decision.Decision, got, c.want)
 		}
 	}
+}
+
+// TestTheDirectory: every key of the VCI directory stands as Canada's, and what
+// its revocation lists name is revoked.
+func TestTheDirectory(t *testing.T) {
+	keys, err := world.Client("DE").Issuers(t.Context(), "CA", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	standing := map[string]bool{}
+	for _, k := range keys.Issuers {
+		standing[k.ID] = k.Status == "registered" && k.Algorithm == "EC P-256"
+	}
+	for _, e := range listed {
+		if sum := e.Thumbprint(); !standing[hex.EncodeToString(sum[:])] {
+			t.Errorf("the key of %s does not stand", e.Where)
+		}
+	}
+	if len(standing) != len(listed) || shown.whole && (len(listed) != 596 || len(revoked) != 771+17+555+4) {
+		t.Errorf("%d keys stand, %d are listed, %d cards are revoked", len(standing), len(listed), len(revoked))
+	}
+	for i, h := range revoked {
+		if i%25 != 0 {
+			continue
+		}
+		r, err := world.Client(validators[i%len(validators)]).Revocations(t.Context(), hex.EncodeToString(h[:]))
+		if err != nil || !r.Revoked || !r.Revocations[0].InForce || r.Revocations[0].HashType != "rid" {
+			t.Errorf("card %d of the lists is not revoked: %+v, %v", i, r, err)
+		}
+	}
+	t.Logf("%d keys, %d cards revoked", len(listed), len(revoked))
 }
 
 // TestNativeCodes: a health code and an itinerary card, issued by the library that

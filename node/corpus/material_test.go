@@ -23,9 +23,9 @@ import (
 // Where the material lies. The second of each is the part of it that is in this
 // repository.
 var (
-	dccRoots  = []string{"../../../shared/corpus/dcc", "../../healthcode/hc1/testdata/dcc"}
-	shcRoots  = []string{"../../../shared/corpus/shc", "../../healthcode/shc/testdata/examples"}
-	ruleRoots = []string{"../../../shared/corpus/rules", "../../recognition/rules/testdata"}
+	dccRoots  = []string{"../../../nowhere/dcc", "../../healthcode/hc1/testdata/dcc"}
+	shcRoots  = []string{"../../../nowhere/shc", "../../healthcode/shc/testdata/examples"}
+	ruleRoots = []string{"../../../nowhere/rules", "../../recognition/rules/testdata"}
 )
 
 // Least counts, of all the material and of the part.
@@ -42,6 +42,8 @@ type material struct {
 	cards    string // the folder of the SMART Health Cards examples
 	rules    map[string][]ruleText
 	sets     []rules.ValueSet
+
+	directory, signature, signer []byte // of the VCI's snapshot; none in this repository
 }
 
 // dccCase is one case of the EU DCC test data, and what a correct verifier says of it.
@@ -85,7 +87,7 @@ func root(roots []string) (string, int, error) {
 // gather reads all of it.
 func gather() (*material, error) {
 	m := &material{rules: map[string][]ruleText{}}
-	if err := errors.Join(m.readCases(), m.readPictures(), m.readRules()); err != nil {
+	if err := errors.Join(m.readCases(), m.readPictures(), m.readRules(), m.readDirectory()); err != nil {
 		return nil, err
 	}
 	var err error
@@ -204,6 +206,20 @@ func (m *material) readRules() error {
 	}
 	m.sets, err = rules.ParseValueSets(text)
 	return err
+}
+
+func (m *material) readDirectory() error {
+	if !m.whole {
+		return nil
+	}
+	for name, into := range map[string]*[]byte{"vci_snapshot.json": &m.directory, "vci_snapshot.sig": &m.signature, "vci_snapshot.crt": &m.signer} {
+		b, err := os.ReadFile(filepath.Join("../../../shared/corpus/vci", name))
+		if err != nil {
+			return err
+		}
+		*into = b
+	}
+	return nil
 }
 
 // card gives a file of the SMART Health Cards examples.

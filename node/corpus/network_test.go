@@ -27,7 +27,7 @@ var validators = []string{"CZ", "DE", "EU", "IE"}
 // observers say something, too, through the validators' nodes: whose codes are
 // shown, whose areas are at risk, and the Netherlands, which recognise everybody
 // without conditions, and have no rules.
-var observers = []string{"AT", "BG", "CH", "CN", "ES", "GE", "GR", "NL", "PT", "RO", "SE", "SG", "US"}
+var observers = []string{"AT", "BG", "CA", "CH", "CN", "ES", "GE", "GR", "NL", "PT", "RO", "SE", "SG", "US"}
 
 // neutral is the region that checks where nothing but the code is to matter.
 const neutral = "NL"
@@ -127,19 +127,36 @@ type saying struct {
 	attachment []byte
 }
 
-// sayAll has every authority say its part in its order, all of them at once,
-// each at another node.
+// sayAll has every authority register its keys, and then say the rest of its part
+// in its order, all authorities at once and each at another node.
 func sayAll(ctx context.Context, by map[string][]saying) error {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
+	var authors [][]saying
+	var regions []string
 	var faults []error
-	for i, region := range slices.Concat(validators, observers) {
+	for _, region := range slices.Concat(validators, observers) {
+		all := by[region]
+		n := 0
+		for n < len(all) && all[n].body.Kind() == statement.IssuerKeyRegister {
+			n++
+		}
+		faults = append(faults, atOnce(n, 16, func(i int) error { return say(ctx, region, validators[i%len(validators)], all[i:i+1]) }))
+		authors, regions = append(authors, all[n:]), append(regions, region)
+	}
+	return errors.Join(append(faults, atOnce(len(regions), len(regions), func(i int) error {
+		return say(ctx, regions[i], validators[i%len(validators)], authors[i])
+	}))...)
+}
+
+// atOnce does n things, so many at a time.
+func atOnce(n, most int, do func(i int) error) error {
+	faults := make([]error, n)
+	var wg sync.WaitGroup
+	room := make(chan struct{}, max(most, 1))
+	for i := range n {
+		room <- struct{}{}
 		wg.Go(func() {
-			if err := say(ctx, region, validators[i%len(validators)], by[region]); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				faults = append(faults, err)
-			}
+			defer func() { <-room }()
+			faults[i] = do(i)
 		})
 	}
 	wg.Wait()
@@ -156,9 +173,9 @@ func say(ctx context.Context, region, at string, all []saying) error {
 		return err
 	}
 	a := client.Author{Client: world.Client(at), Authority: dir.ID(), Network: world.Doc.ID(), Key: key.Ed25519()}
-	for i, s := range all {
+	for _, s := range all {
 		if _, err := a.Say(ctx, s.body, s.attachment, client.Ordered); err != nil {
-			return fmt.Errorf("%s at %s, statement %d of its %d, %s: %w", region, at, i+1, len(all), s.body.Kind(), err)
+			return fmt.Errorf("%s at %s, %s: %w", region, at, s.body.Kind(), err)
 		}
 	}
 	return nil

@@ -1,8 +1,7 @@
 package corpus_test
 
 import (
-	"encoding/base64"
-	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -101,62 +100,107 @@ func trip(at time.Time, area string) []client.Stay {
 	return []client.Stay{{Area: area, From: at.AddDate(0, 0, -4), To: at.AddDate(0, 0, -1)}}
 }
 
+// person is the texts of one holder, or of one issuer's example, and when they count.
+type person struct {
+	texts []string
+	at    time.Time
+}
+
+// people are those who have more than one code.
+func people(t testing.TB) []person {
+	t.Helper()
+	var out []person
+	for _, c := range shown.cases {
+		if c.Verdict != "accept" {
+			continue
+		}
+		i := slices.IndexFunc(out, func(p person) bool { return p.at.Equal(c.clock) })
+		if i < 0 {
+			i = len(out)
+			out = append(out, person{at: c.clock})
+		}
+		out[i].texts = append(out[i].texts, c.text)
+	}
+	out = slices.DeleteFunc(out, func(p person) bool { return len(p.texts) < 2 })
+	traveller := []string{nativeText("green"), nativeText("been"), example(t, forms("00", 1)[0])[0], example(t, forms("01", 1)[2])[0]}
+	return append(out, person{traveller, epoch.Add(time.Hour)}, person{traveller, epoch.Add(time.Hour)}, person{example(t, forms("02", 3)[0]), epoch.Add(time.Hour)})
+}
+
 // TestSameAnswerToAnyQuestion: several codes of one person or of many, shown in
 // any order as texts and pictures, for any region, time and itinerary.
 func TestSameAnswerToAnyQuestion(t *testing.T) {
-	texts := wallet(t)
+	texts, persons := wallet(t), people(t)
 	outcomes := map[recognition.Outcome]int{}
 	rapid.Check(t, func(r *rapid.T) {
-		at := rapid.SampledFrom(days).Draw(r, "day").Add(time.Duration(rapid.IntRange(-86_400, 86_400).Draw(r, "seconds")) * time.Second)
-		q := client.Check{
-			Codes:  rapid.SliceOfN(rapid.SampledFrom(texts), 0, 5).Draw(r, "texts"),
-			Region: rapid.SampledFrom(checking).Draw(r, "region"), At: &at,
+		at := rapid.SampledFrom(days).Draw(r, "day")
+		q := client.Check{Region: rapid.SampledFrom(append(checking, neutral, neutral, neutral)).Draw(r, "region"), At: &at}
+		if rapid.Bool().Draw(r, "one person's") {
+			p := rapid.SampledFrom(persons).Draw(r, "person")
+			at = p.at
+			q.Codes = rapid.Permutation(p.texts).Draw(r, "texts")[:rapid.IntRange(1, min(len(p.texts), 6)).Draw(r, "of them")]
+		} else {
+			q.Codes = rapid.SliceOfN(rapid.SampledFrom(texts), 0, 5).Draw(r, "texts")
 		}
-		if rapid.IntRange(0, 9).Draw(r, "one person's") == 0 {
-			q.Codes = []string{nativeText("green"), nativeText("been"), texts[len(shown.cases)]}
+		if rapid.IntRange(0, 3).Draw(r, "another time") == 3 {
+			at = at.Add(time.Duration(rapid.IntRange(-86_400, 86_400).Draw(r, "seconds")) * time.Second)
 		}
-		if len(q.Codes) == 0 || rapid.IntRange(0, 5).Draw(r, "with a picture") == 0 {
+		if len(q.Codes) == 0 || rapid.IntRange(0, 7).Draw(r, "with a picture") == 7 { // small draws are the common ones
 			q.Pictures = [][]byte{rapid.SampledFrom(shown.pictures).Draw(r, "picture").data}
 		}
 		if rapid.Bool().Draw(r, "arrives in a part") {
 			q.Arrival = q.Region + "-" + rapid.SampledFrom([]string{"1", "BY", "31-0115"}).Draw(r, "part")
 		}
-		for i := range rapid.IntRange(0, 4).Draw(r, "stays") {
-			from := at.Add(-time.Duration(rapid.IntRange(1, 20*24).Draw(r, fmt.Sprint("hours before ", i))) * time.Hour)
+		for range rapid.IntRange(0, 3).Draw(r, "stays") {
+			from := at.Add(-time.Duration(rapid.IntRange(1, 20*24).Draw(r, "hours before")) * time.Hour)
 			q.Itinerary = append(q.Itinerary, client.Stay{
 				Area: rapid.SampledFrom([]string{"CN", "CN-11", "CN-31", "CN-31-0115", "FR", "FR-75", "FR-75-1", "ES", "ES-MD", "DE", "ZZ"}).Draw(r, "area"),
-				From: from, To: from.Add(time.Duration(rapid.IntRange(0, 20*24).Draw(r, fmt.Sprint("hours ", i))) * time.Hour),
+				From: from, To: from.Add(time.Duration(rapid.IntRange(0, 20*24).Draw(r, "hours")) * time.Hour),
 			})
 		}
 		outcomes[everywhere(r, q).Decision.Decision]++
 	})
+	if outcomes[recognition.Recognized] == 0 || outcomes[recognition.Refused] == 0 {
+		t.Errorf("the answers are %v: the questions do not reach every outcome", outcomes)
+	}
 	t.Logf("%v", outcomes)
 }
 
-// TestSameAnswerInEveryForm: the answer in another language is the same at every
-// node, and so is that to a form with a field for each member.
+// TestSameAnswerInEveryForm: what is asked with a form's fields gets the answer
+// that JSON gets, and in each language every node says the same, of the same things.
 func TestSameAnswerInEveryForm(t *testing.T) {
 	c := shown.cases[0]
-	var want string
+	_, raw := ask(t, "EU", client.Check{Codes: []string{c.text}, Region: "DE", At: &c.clock})
+	want := essence(t, raw)
 	for _, at := range validators {
 		contentType, body := form(t, [][2]string{{"codes", c.text}, {"region", "DE"}, {"at", c.clock.UTC().Format(time.RFC3339)}})
-		status, raw := post(t, at, contentType, body)
-		if status != 200 {
+		status, raw := post(t, at, contentType, "", body)
+		if status != http.StatusOK {
 			t.Fatalf("%d: %s", status, raw)
 		}
 		answered(t, at, raw)
-		if want == "" {
-			want = essence(t, raw)
-		}
 		if got := essence(t, raw); got != want {
-			t.Errorf("%s says\n%s\nand %s\n%s", validators[0], want, at, got)
+			t.Errorf("as JSON\n%s\nas a form, at %s\n%s", want, at, got)
 		}
 	}
-	_, raw := ask(t, "EU", client.Check{Codes: []string{c.text}, Region: "DE", At: &c.clock})
-	if got := essence(t, raw); got != want {
-		t.Errorf("as a form\n%s\nas JSON\n%s", want, got)
+	var english []string
+	for _, language := range []string{"en", "de", "ko", "zh-CN", "fr, de;q=0.5"} {
+		var first string
+		for _, at := range validators {
+			a, raw := ask(t, at, client.Check{Codes: []string{c.text, nativeText("red")}, Region: "DE", At: &c.clock, Language: language})
+			all := names(a, recognition.For, recognition.Against, recognition.Unknown, recognition.Note)
+			if english == nil {
+				english = all
+			}
+			if !slices.Equal(all, english) {
+				t.Errorf("in %q %s gives the reasons %q, in English %q", language, at, all, english)
+			}
+			said := essence(t, raw)
+			if first == "" {
+				first = said
+			}
+			if said != first {
+				t.Errorf("in %q %s says\n%s\nand %s\n%s", language, validators[0], first, at, said)
+			}
+		}
 	}
 }
-
-var _ = slices.Contains[[]string]
-var _ = base64.StdEncoding

@@ -29,7 +29,7 @@ var epoch = time.Date(2023, 7, 1, 8, 0, 0, 0, time.UTC)
 // everything is what each authority says.
 func everything(m *material) (map[string][]saying, error) {
 	all := map[string][]saying{}
-	for _, part := range []func(*material, map[string][]saying) error{keys, cards, nativeCodes, published, agreements, areas, cases, denials} {
+	for _, part := range []func(*material, map[string][]saying) error{keys, directory, cards, nativeCodes, published, agreements, areas, cases, denials} {
 		if err := part(m, all); err != nil {
 			return nil, err
 		}
@@ -85,9 +85,57 @@ func keys(m *material, all map[string][]saying) error {
 			return fmt.Errorf("certificate of %s: %w", c.Path, err)
 		}
 		add(all, c.home(), registration(e[0]))
-		if c.Path == "AT/2DCode/raw/1.json" {
-			add(all, "CZ", registration(e[0])) // which vouches for Austria's codes as for its own
+	}
+	return nil
+}
+
+// listed are the keys of the VCI directory, and revoked what its revocation lists name.
+var (
+	listed  []trustlist.Entry
+	revoked []statement.RevocationHash
+)
+
+// directory has Canada import the VCI directory's snapshot, with the revocation
+// lists in it, as `concordat issuer import` does.
+func directory(m *material, all map[string][]saying) error {
+	if m.directory == nil {
+		return nil
+	}
+	l, err := trustlist.Read(m.directory, trustlist.Options{Format: trustlist.VCI, Signature: m.signature, Signer: m.signer})
+	if err != nil {
+		return err
+	}
+	if len(l.Refused) > 0 || l.Signed == "" {
+		return fmt.Errorf("of the VCI directory %d entries are refused, and it is signed by %q", len(l.Refused), l.Signed)
+	}
+	listed = trustlist.Merge(l.Entries)
+	for _, e := range listed {
+		add(all, "CA", registration(e))
+	}
+	for _, c := range l.CRLs {
+		if err := revokeCards(all, "CA", c.Raw); err != nil {
+			return fmt.Errorf("%s: %w", c.Where, err)
 		}
+	}
+	return nil
+}
+
+// revokeCards revokes what an issuer's revocation list names.
+func revokeCards(all map[string][]saying, by string, list []byte) error {
+	crl, err := shc.ParseCRL(list)
+	if err != nil {
+		return err
+	}
+	for _, g := range crl.Groups {
+		var hashes []statement.RevocationHash
+		for _, h := range g.Hashes {
+			hashes = append(hashes, h)
+		}
+		revoked = append(revoked, hashes...)
+		attachment := statement.NewAttachment(hashes)
+		b := statement.NewBatch(statement.HashRID, attachment, forEver, "revoked by its issuer")
+		b.IssuedBefore = statement.TimeOf(g.IssuedBefore)
+		all[by] = append(all[by], saying{&statement.Revoke{Batch: b}, attachment})
 	}
 	return nil
 }
@@ -112,25 +160,11 @@ func cards(m *material, all map[string][]saying) error {
 		}
 		add(all, "US", body)
 	}
-	revoked, err := m.card("issuer/.well-known/crl/3Kfdg-XwP-7gXyywtUfUADwBumDOPKMQx-iELL11W9s.json")
+	crl, err := m.card("issuer/.well-known/crl/3Kfdg-XwP-7gXyywtUfUADwBumDOPKMQx-iELL11W9s.json")
 	if err != nil {
 		return err
 	}
-	crl, err := shc.ParseCRL([]byte(revoked))
-	if err != nil {
-		return err
-	}
-	for _, g := range crl.Groups {
-		var hashes []statement.RevocationHash
-		for _, h := range g.Hashes {
-			hashes = append(hashes, h)
-		}
-		attachment := statement.NewAttachment(hashes)
-		b := statement.NewBatch(statement.HashRID, attachment, forEver, "revoked by its issuer")
-		b.IssuedBefore = statement.TimeOf(g.IssuedBefore)
-		all["US"] = append(all["US"], saying{&statement.Revoke{Batch: b}, attachment})
-	}
-	return nil
+	return revokeCards(all, "US", []byte(crl))
 }
 
 // nativeCode is one of the codes that China issues here.
@@ -305,6 +339,7 @@ func agreements(_ *material, all map[string][]saying) error {
 		{"CZ", statement.Terms{Region: "GR", RuleSet: "strict"}},
 		{"CZ", statement.Terms{Region: "PT", RuleSet: "nowhere"}},
 		{"CZ", statement.Terms{Region: "CN", Formats: []string{"native"}}},
+		{"CZ", statement.Terms{Region: "SE", Formats: []string{"shc"}}},
 		{"CN", statement.Terms{Region: "US"}},
 		{"CN", statement.Terms{Region: "DE"}},
 	} {
@@ -360,8 +395,14 @@ func cases(_ *material, all map[string][]saying) error {
 }
 
 // denials are revocations of the corpus's codes by the Czech Republic, which
-// count where it checks; one of them is taken back.
+// count where it checks; every other is taken back. It vouches for a key of
+// Austria's, too, after Austria has registered it.
 func denials(m *material, all map[string][]saying) error {
+	first, err := entries(m.cases[0].certificate.Raw)
+	if err != nil {
+		return err
+	}
+	add(all, "CZ", registration(first[0]))
 	n := 0
 	for _, c := range m.cases {
 		if c.Verdict != "accept" {

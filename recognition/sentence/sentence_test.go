@@ -21,8 +21,8 @@ func (d described) In(l sentence.Language) string {
 }
 
 func TestEnglishIsTheFormat(t *testing.T) {
-	s := sentence.New("%s of %d%s: %s", "A", 1024, sentence.New(" until %s", "noon"), described{sentence.English: "text"})
-	if got, want := s.String(), "A of 1024 until noon: text"; got != want {
+	s := sentence.New("%s of %d%s: %s", "A", 1024, sentence.New(" at %s", "noon"), described{sentence.English: "text"})
+	if got, want := s.String(), "A of 1024 at noon: text"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := fmt.Sprintf("%s|%v", s, s); got != s.String()+"|"+s.String() {
