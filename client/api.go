@@ -16,7 +16,7 @@ type Check struct {
 	Itinerary   []Stay     `json:"itinerary,omitempty"`
 	Consistency string     `json:"consistency,omitempty"` // "local" (the default) or "linearizable"
 	MaxAge      string     `json:"maxAge,omitempty"`      // a duration such as "60s"; never more than the node's own bound
-	Language    string     `json:"-"`                     // as Accept-Language has it: "de, en;q=0.5"; "": the node's own choice
+	Language    string     `json:"-"`                     // as Accept-Language has it: "de, en;q=0.5"; "": English
 }
 
 // Stay is one stay of an itinerary.

@@ -13,6 +13,7 @@ import (
 	"concordat/ledger/checkpoint"
 	"concordat/ledger/statement"
 	"concordat/recognition"
+	"concordat/recognition/sentence"
 )
 
 // Check decides on codes from this node's own state. It writes nothing, asks
@@ -61,6 +62,7 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
 	decision.Locate(readings)
+	decision = decision.In(sentence.Accept(q.Language))
 	answer := client.CheckAnswer{Decision: decision, Region: string(query.Region), At: query.At, AsOf: n.asOf(view, age)}
 	answer.AsOf.Pending = pending.Len()
 	return answer, nil

@@ -27,7 +27,7 @@ func (n *Node) stateOf(v *ledger.View) recognition.State {
 // remembered is the state at a view, with what checks have read of it before:
 // while nothing is ordered, every check reads the same.
 func remembered(v *ledger.View) recognition.State {
-	m := v.Beside(func() any { return recognition.NewMemory() }).(*recognition.Memory)
+	m := v.Beside(func() any { return recognition.NewRecall() }).(*recognition.Recall)
 	return m.Over(v.State())
 }
 

@@ -60,10 +60,10 @@ func (j *judge) code(f *findings, c Code) (verdict, error) {
 	if err != nil {
 		return v, err
 	}
-	for _, r := range best.findings.reasons {
-		r.Code = f.code
-		f.reasons = append(f.reasons, r)
+	for i := range best.findings.reasons {
+		best.findings.reasons[i].Code = f.code
 	}
+	f.take(&best.findings)
 	v.verified, v.key, v.admitted = best.verified, best.key, best.admitted
 	v.report.fill(best)
 	return v, nil
@@ -75,7 +75,7 @@ func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.Issuer
 	keys = inOrder(keys)
 	var (
 		verifying  []*registration
-		tried      = make(map[string]*healthcode.Verified, len(keys)) // by public key; nil: did not verify
+		tried      map[string]*healthcode.Verified // by public key; nil: did not verify
 		failed     []state.IssuerKey
 		unreadable []state.IssuerKey
 		why        error // the first failed key cannot have made the signature
@@ -91,13 +91,18 @@ func (j *judge) verify(f *findings, u healthcode.Unverified, keys []state.Issuer
 			if v, err = j.signatures.verify(j.at, u, k.PublicKey, public); len(failed) == 0 && errors.Is(err, healthcode.ErrKeyUnsuitable) {
 				why = err
 			}
-			tried[string(k.PublicKey)] = v
+			if len(keys) > 1 {
+				if tried == nil {
+					tried = make(map[string]*healthcode.Verified, len(keys))
+				}
+				tried[string(k.PublicKey)] = v
+			}
 		}
 		if v == nil {
 			failed = append(failed, k)
 			continue
 		}
-		verifying = append(verifying, &registration{key: k, verified: v})
+		verifying = append(verifying, &registration{key: k, verified: v, findings: findings{reasons: make([]Reason, 0, usualReasons)}})
 	}
 	if len(verifying) > 0 {
 		return verifying, nil
@@ -157,7 +162,7 @@ func (j *judge) best(c Code, verifying []*registration) (*registration, error) {
 	}
 	stale := j.query.Knowledge.stale()
 	rank := func(r *registration) [4]int {
-		merit := map[Outcome]int{Recognized: 0, Undetermined: 1, Refused: 2}[outcome(r.findings.reasons, stale)]
+		merit := strictness[outcome(r.findings.reasons, stale)]
 		return [4]int{merit, r.findings.count(Against), truth(!namesRegion(r.verified, r.key.Region)), truth(r.key.Region != j.query.Region)}
 	}
 	best := slices.MinFunc(verifying, func(a, b *registration) int {

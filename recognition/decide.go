@@ -6,7 +6,7 @@ import "time"
 // at a time. It returns an error only if the state cannot be read; then there
 // is no answer at all. It takes the query as valid: see Query.Validate.
 func Decide(codes []Code, q Query, s State) (Decision, error) {
-	return decide(codes, q, s, nil, signatures{})
+	return decide(codes, q, s, nil, nil)
 }
 
 // Decider decides as Decide does, and remembers issuers' keys as parsed. It is
@@ -18,7 +18,7 @@ func NewDecider(keys int) *Decider { return &Decider{newKeyCache(keys)} }
 
 // Decide is the function Decide.
 func (d *Decider) Decide(codes []Code, q Query, s State) (Decision, error) {
-	return decide(codes, q, s, d.keys, signatures{})
+	return decide(codes, q, s, d.keys, nil)
 }
 
 func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (Decision, error) {
@@ -39,7 +39,7 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 			return Decision{}, err
 		}
 		reports[i], verdicts[i] = v.report, v
-		all.reasons = append(all.reasons, f.reasons...)
+		all.take(&f)
 		if v.verified != nil {
 			itineraries = append(itineraries, v.itinerary(i, &all))
 		}

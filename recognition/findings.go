@@ -14,6 +14,19 @@ type findings struct {
 	reasons []Reason
 }
 
+// usualReasons is about how many reasons there are about a code that is
+// recognised: room for them is made at once.
+const usualReasons = 16
+
+// take appends the reasons of others, which are f's from then on.
+func (f *findings) take(others *findings) {
+	if len(f.reasons) == 0 {
+		f.reasons = others.reasons
+		return
+	}
+	f.reasons = append(f.reasons, others.reasons...)
+}
+
 // add appends a reason. on is the statement that it rests on, nil for none.
 // The effect is the table's: a name has one. The format is a constant, for the
 // catalogues to find it; so are those of what it is given as phrases.

@@ -67,7 +67,7 @@ func compromise(f *findings, same []state.IssuerKey, voices voices, issue issueT
 		spared := o.SpareEarlier && issue.latest.Before(o.Since.Time())
 		said := say("declared the key compromised since %s", o.Since)
 		switch {
-		case !voices[o.Region]:
+		case !voices.has(o.Region):
 			f.add(KeyCompromiseClaimed, at(o.ChangedAt), "%s, whose word does not count here, %s%s.", o.Region, said, because(o.Reason, ""))
 		case spared:
 			f.add(KeyCompromisedLater, at(o.ChangedAt), "%s %s, and spares codes issued before, as this one was%s.", o.Region, said, because(o.Reason, ""))

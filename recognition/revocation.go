@@ -3,7 +3,6 @@ package recognition
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"concordat/healthcode"
@@ -39,9 +38,10 @@ type heard struct {
 
 // revocations reads the first of what was said of the code under each of its hashes.
 func (j *judge) revocations(v *healthcode.Verified) (*said, error) {
-	s := new(said)
+	hashes := v.RevocationHashes()
+	s := &said{hashes: make([]heard, 0, len(hashes))}
 	budget := maxEventsSeen
-	for _, h := range v.RevocationHashes() {
+	for _, h := range hashes {
 		events, more, err := j.state.Revocations(statement.RevocationHash(h.Hash), budget)
 		if err != nil {
 			return nil, fmt.Errorf("reading the revocations by %s hash: %w", h.Type, err)
@@ -59,6 +59,9 @@ func (j *judge) revocations(v *healthcode.Verified) (*said, error) {
 
 // saidBy gives everything that an authority said of the hash.
 func (j *judge) saidBy(h *heard, authority statement.Region) ([]state.RevocationEvent, error) {
+	if len(h.events) == 0 && h.whole == nil {
+		return nil, nil // of nearly all codes
+	}
 	if h.whole == nil {
 		return slices.DeleteFunc(slices.Clone(h.events), func(e state.RevocationEvent) bool { return e.Authority != authority }), nil
 	}
@@ -87,7 +90,7 @@ func (j *judge) revoked(f *findings, v *healthcode.Verified, said *said, voices 
 	var all []told
 	for i := range said.hashes {
 		h := &said.hashes[i]
-		for _, authority := range slices.Sorted(maps.Keys(voices)) {
+		for _, authority := range voices {
 			events, err := j.saidBy(h, authority)
 			if err != nil {
 				return err
@@ -104,7 +107,7 @@ func (j *judge) revoked(f *findings, v *healthcode.Verified, said *said, voices 
 			}
 		}
 		for _, e := range h.events {
-			if !voices[e.Authority] && e.InForce(now) && !e.Spares(issued) {
+			if !voices.has(e.Authority) && e.InForce(now) && !e.Spares(issued) {
 				all = append(all, told{e, RevokedElsewhere})
 			}
 		}
@@ -137,6 +140,9 @@ func (j *judge) revoked(f *findings, v *healthcode.Verified, said *said, voices 
 // newestOf keeps, of events in the order of the log, the newest of each name,
 // and counts the others.
 func newestOf(all []told) (newest []told, left int) {
+	if len(all) == 0 {
+		return nil, 0
+	}
 	kept := make(map[string]int)
 	for _, t := range slices.Backward(all) {
 		if kept[t.name] == maxEventsTold {

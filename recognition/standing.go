@@ -51,19 +51,20 @@ func (j *judge) isMember(r statement.Region) (bool, error) {
 }
 
 // authority reads the authority that a region has or had; false if it never had one.
-func (j *judge) authority(r statement.Region) (state.Authority, bool, error) {
+func (j *judge) authority(r statement.Region) (*state.Authority, bool, error) {
 	if a, ok := j.authorities[r]; ok {
-		return a.Authority, a.known, nil
+		return &a.Authority, a.known, nil
 	}
 	a, known, err := j.state.Authority(r)
 	if err != nil {
-		return state.Authority{}, false, fmt.Errorf("reading authority %s: %w", r, err)
+		return nil, false, fmt.Errorf("reading authority %s: %w", r, err)
 	}
 	if j.authorities == nil {
-		j.authorities = make(map[statement.Region]authority)
+		j.authorities = make(map[statement.Region]*authority)
 	}
-	j.authorities[r] = authority{a, known}
-	return a, known, nil
+	out := &authority{a, known}
+	j.authorities[r] = out
+	return &out.Authority, known, nil
 }
 
 // authority is one look-up of the authority of a region.

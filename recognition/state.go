@@ -11,7 +11,7 @@ import (
 
 // State is what a decision reads, pinned to one size. state.View is one. Lists
 // come in a fixed order, and nobody changes what he is given, since others may
-// have been given the same (Memory); an error means that no answer may be given.
+// have been given the same (Recall); an error means that no answer may be given.
 type State interface {
 	// Authority gives the authority of a region, be it suspended or expelled; false
 	// if the region never had one.
@@ -54,8 +54,8 @@ type judge struct {
 
 	sameKey      map[string][]state.IssuerKey // by public key
 	reasons      map[uint64]string            // of revocations, by statement
-	recognitions map[statement.Region]recognition
-	authorities  map[statement.Region]authority
+	recognitions map[statement.Region]*recognition
+	authorities  map[statement.Region]*authority
 	risks        map[statement.Area][]state.RiskArea
 	schemes      map[speaker]*state.Scheme // nil: there is none
 	cases        []state.SpecialCase       // in force at the time asked about, once casesRead
@@ -64,27 +64,28 @@ type judge struct {
 }
 
 // recognition reads how the verifying region recognises of's codes.
-func (j *judge) recognition(of statement.Region) (recognition, error) {
+func (j *judge) recognition(of statement.Region) (*recognition, error) {
 	if r, ok := j.recognitions[of]; ok {
 		return r, nil
 	}
 	r, ok, err := j.state.Recognition(j.query.Region, of)
 	if err != nil {
-		return recognition{}, fmt.Errorf("reading the recognition of %s by %s: %w", of, j.query.Region, err)
+		return new(recognition), fmt.Errorf("reading the recognition of %s by %s: %w", of, j.query.Region, err)
 	}
-	out := recognition{Recognition: r, exists: ok}
+	out := &recognition{Recognition: r, exists: ok}
 	if o, ok := j.state.(overlaid); ok {
 		out.pending = o.pending.suspended(j.query.Region, of)
 	}
 	if j.recognitions == nil {
-		j.recognitions = make(map[statement.Region]recognition)
+		j.recognitions = make(map[statement.Region]*recognition)
 	}
 	j.recognitions[of] = out
 	return out, nil
 }
 
 // signatures are the findings on codes' signatures: the dearest part of a
-// decision, and the same whatever the state.
+// decision, and the same whatever the state. nil remembers none, for a decision
+// on one state, which verifies each code with each key once.
 type signatures map[signature]checked
 
 // signature is one code, by its place, under one public key.
@@ -100,6 +101,9 @@ type checked struct {
 
 // verify verifies a code with a key, once.
 func (s signatures) verify(code int, u healthcode.Unverified, spki []byte, key crypto.PublicKey) (*healthcode.Verified, error) {
+	if s == nil {
+		return u.Verify(key)
+	}
 	at := signature{code, string(spki)}
 	c, known := s[at]
 	if !known {

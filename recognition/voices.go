@@ -2,14 +2,29 @@ package recognition
 
 import (
 	"fmt"
+	"slices"
 
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
 
 // voices is the authorities whose word counts about codes of a class that are
-// judged under one registration (W2, W3).
-type voices map[statement.Region]bool
+// judged under one registration (W2, W3), by id.
+type voices []statement.Region
+
+// has reports whether an authority's word counts.
+func (v voices) has(r statement.Region) bool {
+	_, is := slices.BinarySearch(v, r)
+	return is
+}
+
+// add lets an authority's word count.
+func (v voices) add(r statement.Region) voices {
+	if i, is := slices.BinarySearch(v, r); !is {
+		return slices.Insert(v, i, r)
+	}
+	return v
+}
 
 // voices finds whose word counts for codes of a class under registration k. same
 // is every registration of its public key.
@@ -21,15 +36,20 @@ type voices map[statement.Region]bool
 // registration of each counts, because the owner may register its key again
 // later, with a newer certificate.
 func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, c class) (voices, error) {
+	out := voices{k.Region}.add(j.query.Region)
+	if !slices.ContainsFunc(same, func(o state.IssuerKey) bool { return o.Region != k.Region }) {
+		return out, nil
+	}
 	first := make(map[statement.Region]uint64)
-	for _, o := range same {
+	for i := range same {
+		o := &same[i]
 		if at, known := first[o.Region]; !known || o.RegisteredAt < at {
 			first[o.Region] = o.RegisteredAt
 		}
 	}
-	out := voices{k.Region: true, j.query.Region: true}
-	for _, o := range same {
-		if out[o.Region] || first[o.Region] >= first[k.Region] {
+	for i := range same {
+		o := &same[i]
+		if out.has(o.Region) || first[o.Region] >= first[k.Region] {
 			continue
 		}
 		trusted, err := j.trusts(o.Region, c)
@@ -37,7 +57,7 @@ func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, c class) (voi
 			return nil, err
 		}
 		if trusted {
-			out[o.Region] = true
+			out = out.add(o.Region)
 		}
 	}
 	return out, nil

@@ -23,9 +23,9 @@ import (
 // Where the material lies. The second of each is the part of it that is in this
 // repository.
 var (
-	dccRoots  = []string{"../../../nowhere/dcc", "../../healthcode/hc1/testdata/dcc"}
-	shcRoots  = []string{"../../../nowhere/shc", "../../healthcode/shc/testdata/examples"}
-	ruleRoots = []string{"../../../nowhere/rules", "../../recognition/rules/testdata"}
+	dccRoots  = []string{"../../../shared/corpus/dcc", "../../healthcode/hc1/testdata/dcc"}
+	shcRoots  = []string{"../../../shared/corpus/shc", "../../healthcode/shc/testdata/examples"}
+	ruleRoots = []string{"../../../shared/corpus/rules", "../../recognition/rules/testdata"}
 )
 
 // Least counts, of all the material and of the part.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"concordat/client"
+	"concordat/recognition/sentence"
 )
 
 // check answers POST /v1/check.
@@ -33,7 +34,7 @@ func (a *api) check(w http.ResponseWriter, r *http.Request) error {
 
 // decide has the node decide, and answers.
 func (a *api) decide(w http.ResponseWriter, r *http.Request, q client.Check) error {
-	q.Language = r.Header.Get("Accept-Language")
+	q.Language = wantedLanguages(r)
 	if err := a.checks.enter(r.Context(), "checks"); err != nil {
 		return err
 	}
@@ -44,6 +45,7 @@ func (a *api) decide(w http.ResponseWriter, r *http.Request, q client.Check) err
 	}
 	a.metrics.decided(answer)
 	a.metrics.pictures.Add(float64(len(q.Pictures)))
+	speak(w, sentence.Accept(q.Language))
 	return reply(w, http.StatusOK, answer)
 }
 

@@ -167,6 +167,7 @@ func (a *api) routes() map[string]handler {
 		"GET /v1/special-cases":            a.specialCases,
 		"GET /v1/rules":                    a.rules,
 		"GET /v1/value-sets":               a.valueSets,
+		"GET /v1/reasons":                  a.reasons,
 		"GET /v1/revisions":                a.revision,
 		"GET /v1/status":                   a.status,
 		"GET /v1/pending":                  a.waiting,

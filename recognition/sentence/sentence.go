@@ -14,6 +14,7 @@ package sentence
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -53,12 +54,14 @@ func (s Sentence) In(l Language) string {
 	if said, ok := catalogues[l][s.format]; ok {
 		format = said
 	}
-	args := make([]any, len(s.args))
+	args, own := s.args, false
 	for i, a := range s.args {
 		if local, ok := a.(Localized); ok {
-			a = local.In(l)
+			if !own {
+				args, own = slices.Clone(s.args), true
+			}
+			args[i] = local.In(l)
 		}
-		args[i] = a
 	}
 	return fmt.Sprintf(format, args...)
 }

@@ -7,22 +7,22 @@ import (
 	"concordat/ledger/statement"
 )
 
-// Bounds on what a Memory remembers; what is more is read again each time.
+// Bounds on what a Recall remembers; what is more is read again each time.
 const (
 	maxRemembered     = 4096 // of each kind of record that is asked for one by one: an issuer's key takes about 1 kB
 	maxRememberedSets = 64   // of each kind of list that an authority has one of: its rules may take some 100 kB
 )
 
-// Memory remembers, of a state at one size, what every decision reads anew:
+// Recall remembers, of a state at one size, what every decision reads anew:
 // authorities, issuers' keys, recognitions, schemes, rules, value sets and
 // special cases. Read and decoded each time, they would cost half as much as the
 // signature (BenchmarkCheckFormats of package node). Revocations are looked up
 // each time: of most codes nothing is said, and the store knows that by heart.
 //
 // It is a convenience of time only: a state at one size never changes, so
-// decisions are the same with a Memory, another or none. Nothing of a code is in
+// decisions are the same with a Recall, another or none. Nothing of a code is in
 // it. It is bounded, and safe for concurrent use.
-type Memory struct {
+type Recall struct {
 	authorities  remembered[statement.Region, found[state.Authority]]
 	byKID        remembered[string, []state.IssuerKey]
 	byPublicKey  remembered[string, []state.IssuerKey]
@@ -34,18 +34,18 @@ type Memory struct {
 	cases        remembered[statement.Region, []state.SpecialCase]
 }
 
-// NewMemory makes a memory, which is empty.
-func NewMemory() *Memory {
-	m := new(Memory)
+// NewRecall makes a Recall, which is empty.
+func NewRecall() *Recall {
+	m := new(Recall)
 	m.authorities.most, m.recognitions.most, m.schemes.most = maxRemembered, maxRemembered, maxRemembered
 	m.byKID.most, m.byPublicKey.most = maxRemembered, maxRemembered
 	m.schemesOf.most, m.rules.most, m.valueSets.most, m.cases.most = maxRememberedSets, maxRememberedSets, maxRememberedSets, maxRememberedSets
 	return m
 }
 
-// Over gives s, remembered. All states that are laid under one memory are the
+// Over gives s, remembered. All states that are laid under one Recall are the
 // same state at the same size: else it would answer with another's records.
-func (m *Memory) Over(s State) State { return remembering{s, m} }
+func (m *Recall) Over(s State) State { return remembering{s, m} }
 
 // found is a record, or that there is none.
 type found[T any] struct {
@@ -95,7 +95,7 @@ func getBytes[V any](r *remembered[string, V], key []byte) (V, bool) {
 // remembering is a state and what is remembered of it.
 type remembering struct {
 	State
-	m *Memory
+	m *Recall
 }
 
 // Authority implements State.
