@@ -75,7 +75,7 @@ type Unverified interface {
 	// Verify checks the signature over the bytes received. The errors wrap
 	// ErrSignature where key did not sign this code, and ErrKeyUnsuitable where
 	// key cannot have signed it: wrong type for the code's algorithm, or of a
-	// size that is refused.
+	// size that is refused. A key that Prepare has made ready is as good as itself.
 	Verify(key crypto.PublicKey) (*Verified, error)
 }
 

@@ -49,6 +49,9 @@ type Splitter interface {
 // (Splitter) is several, in its order. What cannot be read is a reading too, so
 // that no text goes missing. The caller bounds how many texts there are.
 func Read(texts []string, formats ...Decoder) []Reading {
+	if len(texts) == 1 { // nearly always
+		return readOne(strings.TrimSpace(texts[0]), formats)
+	}
 	trimmed := make([]string, len(texts))
 	byFormat := make([][]int, len(formats))
 	var readings []Reading
@@ -67,6 +70,23 @@ func Read(texts []string, formats ...Decoder) []Reading {
 	}
 	// Stable, so that the codes of one text stay in its order.
 	slices.SortStableFunc(readings, func(a, b Reading) int { return cmp.Compare(a.Texts[0], b.Texts[0]) })
+	return readings
+}
+
+// readOne is Read for one text, without white space around it.
+func readOne(text string, formats []Decoder) []Reading {
+	f := formatOf(text, formats)
+	if f < 0 {
+		return []Reading{{Err: formatUnknown(text, formats), Texts: []int{0}}}
+	}
+	joined := []Joined{{Text: text, From: []int{0}}}
+	if joiner, ok := formats[f].(Joiner); ok {
+		joined = joiner.Join([]string{text})
+	}
+	var readings []Reading
+	for _, j := range joined {
+		readings = append(readings, decodeJoined(formats[f], j)...)
+	}
 	return readings
 }
 
@@ -99,12 +119,14 @@ func decodeJoined(d Decoder, j Joined) []Reading {
 	if j.Err != nil {
 		return []Reading{{Err: j.Err, Texts: j.From}}
 	}
-	codes := []string{j.Text}
-	if splitter, ok := d.(Splitter); ok {
-		var err error
-		if codes, err = splitter.Split(j.Text); err != nil {
-			return []Reading{{Err: err, Texts: j.From}}
-		}
+	splitter, ok := d.(Splitter)
+	if !ok {
+		u, err := d.Decode(j.Text)
+		return []Reading{{Unverified: u, Err: err, Texts: j.From}}
+	}
+	codes, err := splitter.Split(j.Text)
+	if err != nil {
+		return []Reading{{Err: err, Texts: j.From}}
 	}
 	readings := make([]Reading, len(codes))
 	for i, code := range codes {

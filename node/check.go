@@ -50,13 +50,14 @@ func (n *Node) Check(ctx context.Context, q client.Check) (client.CheckAnswer, e
 	pending := n.keeper.pending.force.pending() // before the view: see there
 	view := n.ledger.View()
 	defer n.release(view)
-	if err := known(remembered(view), query.Region); err != nil {
+	ordered := n.stateOf(view)
+	if err := known(ordered, query.Region); err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
 	}
 	codes := recognition.CodesOf(readings)
-	decision, err := n.decide(codes, query, view)
+	decision, err := n.decide(codes, query, view, ordered)
 	if err == nil {
-		decision, err = n.decider.DecidePending(codes, query, n.stateOf(view), pending, decision)
+		decision, err = n.decider.DecidePending(codes, query, ordered, pending, decision)
 	}
 	if err != nil {
 		return client.CheckAnswer{}, n.readFailure(err)
@@ -93,11 +94,11 @@ func (n *Node) shown(ctx context.Context, q client.Check) ([]intake.Shown, error
 	return shown, nil
 }
 
-// decide decides on what is ordered, and where not all of it is final, on what
-// is final too: deny early, allow late.
-func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledger.View) (recognition.Decision, error) {
+// decide decides on what is ordered, which is the view's state, and where not all
+// of it is final, on what is final too: deny early, allow late.
+func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledger.View, ordered recognition.State) (recognition.Decision, error) {
 	if n.FinalSize() >= view.Head().Size {
-		return n.decider.Decide(codes, q, n.stateOf(view))
+		return n.decider.Decide(codes, q, ordered)
 	}
 	final, release, ok := n.certifier.FinalView()
 	if !ok {
@@ -106,10 +107,10 @@ func (n *Node) decide(codes []recognition.Code, q recognition.Query, view *ledge
 		if err != nil {
 			return recognition.Decision{}, err
 		}
-		return n.decider.DecideUncertain(codes, q, n.stateOf(view), size, lifting)
+		return n.decider.DecideUncertain(codes, q, ordered, size, lifting)
 	}
 	defer release()
-	return n.decider.DecideBoth(codes, q, n.stateOf(view), remembered(final))
+	return n.decider.DecideBoth(codes, q, ordered, remembered(final))
 }
 
 // mayLift reports whether a statement from index from on may lift what speaks

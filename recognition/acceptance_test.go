@@ -148,16 +148,12 @@ func TestWordsOfRules(t *testing.T) {
 	if len(got) != 2 || got[0].Name != RuleNotMet || got[0].Detail != "GR-XA-0001" || !strings.Contains(got[0].Message, `1.0.0 of XA is not met: "The English words of GR-XA-0001."`) || got[1].Name != RuleUnevaluable {
 		t.Fatalf("got %+v", got)
 	}
-	j := asked(s)
-	b, err := j.book("XA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := j.read(&b.pages[0]); err != nil {
-		t.Fatal(err)
-	}
-	for l, want := range map[sentence.Language]string{sentence.German: `"Die deutschen Worte von GR-XA-0001."`, sentence.Korean: `"The English words of GR-XA-0001."`} {
-		if got := (demandOf(b.pages[0].rule)).In(l); got != want {
+	whole := Decision{Reasons: got}
+	for l, want := range map[sentence.Language]string{
+		sentence.German: `Die Regel GR-XA-0001 1.0.0 von XA ist nicht erfüllt: "Die deutschen Worte von GR-XA-0001."`,
+		sentence.Korean: `XA의 규칙 GR-XA-0001 1.0.0을(를) 충족하지 않습니다: "The English words of GR-XA-0001."`,
+	} {
+		if got := whole.In(l).Reasons[0].Message; got != want {
 			t.Errorf("in %s: %s", l, got)
 		}
 	}

@@ -1,6 +1,10 @@
 package recognition
 
-import "time"
+import (
+	"time"
+
+	"concordat/recognition/sentence"
+)
 
 // Decide judges the codes that a person shows, and an itinerary, for a region
 // at a time. It returns an error only if the state cannot be read; then there
@@ -64,7 +68,7 @@ func decide(codes []Code, q Query, s State, keys *keyCache, known signatures) (D
 	} else if k.stale() {
 		all.add(KnowledgeStale, nil, "The state that this answer rests on is %s old; at most %s is allowed.", k.Age.Round(time.Millisecond), k.MaxAge)
 	}
-	return Decision{Decision: outcome(all.reasons, q.Knowledge.stale()), Reasons: all.reasons, Codes: reports}, nil
+	return Decision{Decision: outcome(all.reasons, q.Knowledge.stale()), Reasons: all.reasons, Codes: reports, said: sentence.English}, nil
 }
 
 // outcome combines the reasons that nothing overrules, by the rules D1 to D5.

@@ -41,6 +41,8 @@ type Decision struct {
 	Decision Outcome      `json:"decision"`
 	Reasons  []Reason     `json:"reasons"` // in the order in which they were reached
 	Codes    []CodeReport `json:"codes"`   // one for each code that was shown, in the order of each one's first text
+
+	said sentence.Language // that the messages are in; "": not known, as of one that was read from JSON
 }
 
 // Reason is one thing that was found. It names no person.
@@ -61,6 +63,10 @@ type Reason struct {
 // In gives the decision with its messages in a language, and all else as it is.
 // A decision that was read from JSON stays in the language that it came in.
 func (d Decision) In(l sentence.Language) Decision {
+	if d.said == l {
+		return d
+	}
+	d.said = l
 	d.Reasons = slices.Clone(d.Reasons)
 	for i := range d.Reasons {
 		if r := &d.Reasons[i]; !r.said.IsZero() {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"concordat/healthcode"
 	"concordat/ledger/statement"
 	"concordat/recognition/certlogic"
 	"concordat/recognition/rules"
@@ -46,7 +47,10 @@ func (c *keyCache) publicKey(spki []byte) (crypto.PublicKey, error) {
 	if c == nil {
 		return parse()
 	}
-	return c.keys.get(spki, parse)
+	return c.keys.get(spki, func() (crypto.PublicKey, error) {
+		key, err := parse()
+		return healthcode.Prepare(key), err
+	})
 }
 
 // parsePublicKey reads a key in its one encoding only. What is said of a key

@@ -13,6 +13,7 @@ import (
 
 	"concordat/ledger/statement"
 	"concordat/recognition"
+	"concordat/recognition/sentence"
 )
 
 // held is what a node holds that is not ordered: said, with a hash of its own.
@@ -131,6 +132,10 @@ func TestPending(t *testing.T) {
 			r := with.Reasons[i]
 			if !r.Pending || r.Hash != u.Hash.String() || r.Statement != nil || !strings.Contains(r.Message, "not ordered yet") {
 				t.Errorf("the reason is %+v", r)
+			}
+			reads(t, with)
+			if said := with.In(sentence.German).Reasons[i].Message; !strings.HasSuffix(said, " Dies gilt an diesem Knoten bereits und ist noch nicht eingereiht.") {
+				t.Errorf("in German it is %s", said)
 			}
 			raw, err := json.Marshal(r)
 			if err != nil || !strings.Contains(string(raw), `"pending":true,"hash":"`+u.Hash.String()) || strings.Contains(string(raw), "statement\"") {

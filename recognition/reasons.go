@@ -118,7 +118,15 @@ func Advice(r Reason, l sentence.Language) string {
 	if r.Overruled != "" || m.Effect != Against && m.Effect != Unknown {
 		return ""
 	}
-	return say("What you can do: %s.", sentence.New(m.Do)).In(l)
+	_, _, do := m.Sentences(l)
+	return do
+}
+
+// Sentences gives the parts of a meaning as sentences in a language.
+func (m Meaning) Sentences(l sentence.Language) (given, rests, do string) {
+	return say("When it is given: %s.", sentence.New(m.Text)).In(l),
+		say("It rests %s.", sentence.New(m.Rests)).In(l),
+		say("What you can do: %s.", sentence.New(m.Do)).In(l)
 }
 
 // Reasons is the one table of names, in the order of judgement. docs/reasons.md

@@ -24,6 +24,7 @@ func newCheck(t *terminal) *cobra.Command {
 		Long: `  concordat check --node http://127.0.0.1:8461 'HC1:…'
   concordat check photo.jpg card.smart-health-card
   concordat check --at 2021-06-01T12:00:00Z --region XB --itinerary stays.json - < code.txt
+  concordat check --language de 'HC1:…'
   concordat check --bundle site.bundle --genesis genesis.json --region XB 'HC1:…'
 
 Several codes are one person's, and are judged together. A FILE is a picture
@@ -39,8 +40,12 @@ An itinerary is a JSON list of stays:
 
 The answer gives every reason in the order in which it was reached, with the
 statement that it rests on: + speaks for the code, - against it, ? could not be
-judged, * is worth knowing. The exit code is 0 for recognized, 1 for refused, 3
-for undetermined.
+judged, * is worth knowing. What is against a code, or could not be judged, comes
+with what the traveller can do. With --language reasons and advice are told in
+Chinese, Korean or German, and a rule in its own words for that language if it
+has any; names, ids, times and the rest are the same in all. Without it they are
+in English, whatever the terminal's own language. The exit code is 0 for
+recognized, 1 for refused, 3 for undetermined.
 
 With --bundle no node is asked: the bundle is verified with the founding
 document, and the answer is the one that a node gives at the bundle's size. A
@@ -58,7 +63,7 @@ bundle that is stale by the verifier's own --stale makes it undetermined.`,
 					return err
 				}
 				a = off.CheckAnswer
-				if err := t.emit(cmd, off, func(w io.Writer) error { return explainOffline(w, off) }); err != nil {
+				if err := t.emit(cmd, off, func(w io.Writer) error { return explainOffline(w, off, q.language.chosen()) }); err != nil {
 					return err
 				}
 			} else {
@@ -69,7 +74,7 @@ bundle that is stale by the verifier's own --stale makes it undetermined.`,
 				if a, err = c.Check(cmd.Context(), ask); err != nil {
 					return err
 				}
-				if err := t.emit(cmd, a, func(w io.Writer) error { return explainDecision(w, a) }); err != nil {
+				if err := t.emit(cmd, a, func(w io.Writer) error { return explainDecision(w, a, q.language.chosen()) }); err != nil {
 					return err
 				}
 			}
@@ -96,6 +101,7 @@ type question struct {
 	itinerary   string
 	consistency choice
 	maxAge      time.Duration
+	language    tongue
 }
 
 func (q *question) flags(cmd *cobra.Command) {
@@ -103,6 +109,7 @@ func (q *question) flags(cmd *cobra.Command) {
 	f.Var(&q.at, "at", "the time asked about (default now)")
 	f.StringVar(&q.region, "region", "", "the region that decides (default the node's own; offline, that of --dir)")
 	f.StringVar(&q.arrival, "arrival", "", "the `AREA` of the region where the person arrives, for rules that hold there only (default the region itself)")
+	f.Var(&q.language, "language", "of the reasons and what a traveller can do (default English)")
 	f.StringVar(&q.itinerary, "itinerary", "", "`FILE` with where the person has been, in JSON")
 	q.consistency = choice{of: []string{"local", "linearizable"}}
 	f.Var(&q.consistency, "consistency", "linearizable first asks the leader what was said last (default local)")
@@ -113,7 +120,7 @@ func (q *question) request(cmd *cobra.Command, t *terminal, args []string) (ask 
 	if ask.Codes, ask.Pictures, err = readShown(t, args); err != nil {
 		return ask, err
 	}
-	ask.Consistency = q.consistency.value
+	ask.Consistency, ask.Language = q.consistency.value, q.language.String()
 	if q.region != "" {
 		r, err := statement.ParseRegion(q.region)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"concordat/ledger/bundle"
 	"concordat/ledger/statement"
 	"concordat/recognition"
+	"concordat/recognition/sentence"
 )
 
 // offlineAnswer is what check answers from a bundle: what a node would answer at
@@ -86,6 +87,7 @@ func (o *offline) check(t *terminal, ask client.Check, now time.Time) (*offlineA
 		return nil, err
 	}
 	decision.Locate(readings)
+	decision = decision.In(sentence.Accept(ask.Language))
 	return &offlineAnswer{
 		CheckAnswer: client.CheckAnswer{Decision: decision, Region: string(query.Region), At: query.At, AsOf: asOfBundle(b, f)},
 		Bundle:      freshnessOf(b, o.policy(), now),
@@ -143,9 +145,9 @@ func asOfBundle(b *bundle.Bundle, f bundle.Freshness) client.AsOf {
 }
 
 // explainOffline tells a decision that was made from a bundle.
-func explainOffline(w io.Writer, a *offlineAnswer) error {
+func explainOffline(w io.Writer, a *offlineAnswer, l sentence.Language) error {
 	p := &printer{w: w}
-	p.decision(a.CheckAnswer)
+	p.decision(a.CheckAnswer, l)
 	p.line("as of %d statements, in a bundle that is final at size %d (root %s) on the word of %s", a.AsOf.Size, a.AsOf.FinalSize, short(a.AsOf.Root), strings.Join(a.AsOf.Cosigners, ", "))
 	p.line("%s", a.Bundle.Words)
 	return p.err

@@ -8,6 +8,7 @@ import (
 
 	"concordat/client"
 	"concordat/recognition"
+	"concordat/recognition/sentence"
 )
 
 // signs mark how a reason bears on the decision.
@@ -15,16 +16,17 @@ var signs = map[recognition.Effect]string{
 	recognition.For: "+", recognition.Against: "-", recognition.Unknown: "?", recognition.Note: "*",
 }
 
-// explainDecision tells a decision in the order in which it was reached.
-func explainDecision(w io.Writer, a client.CheckAnswer) error {
+// explainDecision tells a decision in the order in which it was reached, and in a
+// language what the traveller can do; its messages are in that language already.
+func explainDecision(w io.Writer, a client.CheckAnswer, l sentence.Language) error {
 	p := &printer{w: w}
-	p.decision(a)
+	p.decision(a, l)
 	p.asOf(a.AsOf)
 	return p.err
 }
 
 // decision prints all of an answer but what it knows.
-func (p *printer) decision(a client.CheckAnswer) {
+func (p *printer) decision(a client.CheckAnswer, l sentence.Language) {
 	p.line("%s by %s, for %s", a.Decision.Decision, a.Region, stamp(&a.At))
 	for i, c := range a.Codes {
 		p.line("")
@@ -45,6 +47,9 @@ func (p *printer) decision(a client.CheckAnswer) {
 			rests = fmt.Sprintf(" [statement %d]", *r.Statement)
 		}
 		p.line("  %s %s%s: %s%s", signs[r.Effect], about, name, r.Message, rests)
+		if do := recognition.Advice(r, l); do != "" {
+			p.line("      %s", do)
+		}
 	}
 	p.line("")
 }

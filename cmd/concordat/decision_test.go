@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"concordat/client"
+	"concordat/recognition/sentence"
 )
 
 // TestStandingIsPrinted: what an answer is worth of a node whose authority is no
@@ -17,7 +18,7 @@ func TestStandingIsPrinted(t *testing.T) {
 		client.StandingApplicant: "the node's own authority is not a member of the network yet",
 	} {
 		var out strings.Builder
-		if err := explainDecision(&out, client.CheckAnswer{AsOf: client.AsOf{Size: 9, Age: "1s", Standing: standing}}); err != nil {
+		if err := explainDecision(&out, client.CheckAnswer{AsOf: client.AsOf{Size: 9, Age: "1s", Standing: standing}}, sentence.English); err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")

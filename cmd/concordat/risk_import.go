@@ -206,12 +206,12 @@ func (d *riskFlags) row(columns map[string]int, cells []string) (statement.RiskL
 	if s := cell("legal_ref"); s != "" {
 		line.legalRef = s
 	}
-	if line.from.IsZero() {
-		return statement.RiskLevel{}, errors.New("from is missing; give a column from, or --from")
-	}
 	level, err := line.body(cell("area"))
 	if err != nil {
 		return level, err
+	}
+	if line.from.IsZero() {
+		return level, errors.New("from is missing; give a column from, or --from")
 	}
 	return level, level.Validate()
 }

@@ -44,6 +44,9 @@ func Picture(data []byte) Shown {
 // a picture or file may hold several codes: Reading.Texts are the places of the
 // things in shown.
 func Read(shown []Shown) []healthcode.Reading {
+	if len(shown) == 1 && shown[0].Err == nil && len(shown[0].Texts) == 1 { // nearly always
+		return healthcode.Read(shown[0].Texts, Formats()...) // the place of its one text is that of the one thing
+	}
 	var texts []string
 	var places []int // of the thing that each text is from
 	var failed []healthcode.Reading

@@ -16,7 +16,7 @@ import (
 func (s *jws) verify(key crypto.PublicKey) error {
 	k, ok := key.(*ecdsa.PublicKey)
 	if !ok {
-		return fmt.Errorf("%w: a key of type %T; SMART Health Cards have ECDSA keys", healthcode.ErrKeyUnsuitable, key)
+		return fmt.Errorf("%w: a key of type %T; SMART Health Cards have ECDSA keys", healthcode.ErrKeyUnsuitable, healthcode.Unprepared(key))
 	}
 	if k == nil || k.Curve != elliptic.P256() {
 		return fmt.Errorf("%w: the curve is not P-256", healthcode.ErrKeyUnsuitable)

@@ -157,22 +157,24 @@ func validateID(s string, maxLen, maxParts int, sentinel error, form string) err
 	if len(s) > maxLen {
 		return fmt.Errorf("%w: %d bytes, at most %d", sentinel, len(s), maxLen)
 	}
-	parts := strings.Split(s, "-")
-	bad := len(parts) > maxParts || len(parts[0]) < 2 || len(parts[0]) > 3
-	for i, p := range parts {
+	first, _, _ := strings.Cut(s, "-")
+	bad := len(first) < 2 || len(first) > 3
+	parts := 0
+	for p := range strings.SplitSeq(s, "-") {
 		if p == "" || len(p) > 12 {
 			bad = true
 		}
 		for _, c := range []byte(p) {
-			if !(c >= 'A' && c <= 'Z' || i > 0 && c >= '0' && c <= '9') {
+			if !(c >= 'A' && c <= 'Z' || parts > 0 && c >= '0' && c <= '9') {
 				bad = true
 			}
 		}
+		parts++
 	}
-	if bad {
+	if bad || parts > maxParts {
 		return fmt.Errorf("%w: %q; want %s", sentinel, s, form)
 	}
-	if _, alias := aliases[parts[0]]; alias {
+	if _, alias := aliases[first]; alias {
 		return fmt.Errorf("%w: %q; write %s", sentinel, s, spell(s))
 	}
 	return nil

@@ -136,4 +136,5 @@ func (s *shapes) lookAtRules(t *testing.T, look func(name string, a answer, stat
 	}
 	said(t, 3, &statement.RetireValueSet{ID: "shapes", Reason: "over"}, nil)
 	look("ValueSets", get(t, "/v1/value-sets"), 200)
+	look("Reasons", get(t, "/v1/reasons", "Accept-Language", "de"), 200)
 }

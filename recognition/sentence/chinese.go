@@ -123,6 +123,8 @@ var chinese = map[string]string{
 	"%s, and the code was issued at %s.":                                                                    "%s，而该码签发于 %s。",
 	"%s, and the code does not say when it was issued.":                                                     "%s，而该码未注明签发时间。",
 	"%s This is in force at this node, and not ordered yet.":                                                "%s此声明已在本节点生效，但尚未排序。",
+	"When it is given: %s.":                                                                                 "何时给出：%s。",
+	"It rests %s.":                                                                                          "%s。",
 	"What you can do: %s.":                                                                                  "您可以：%s。",
 	"%d more statements about the code's revocation are left out here, and those by authorities whose word does not count for this code were not all looked at.": "另有 %d 条关于吊销该码的声明未在此列出；对该码无效力的主管机构所作的声明也未全部查看。",
 	"%d more statements about the code's revocation are left out here.":                                                                                          "另有 %d 条关于吊销该码的声明未在此列出。",

@@ -123,6 +123,8 @@ var german = map[string]string{
 	"%s, and the code was issued at %s.":                                                                    "%s, und der Code wurde am %s ausgestellt.",
 	"%s, and the code does not say when it was issued.":                                                     "%s, und der Code sagt nicht, wann er ausgestellt wurde.",
 	"%s This is in force at this node, and not ordered yet.":                                                "%s Dies gilt an diesem Knoten bereits und ist noch nicht eingereiht.",
+	"When it is given: %s.":                                                                                 "Wann er angegeben wird: %s.",
+	"It rests %s.":                                                                                          "Er beruht %s.",
 	"What you can do: %s.":                                                                                  "Was Sie tun können: %s.",
 	"%d more statements about the code's revocation are left out here, and those by authorities whose word does not count for this code were not all looked at.": "%d weitere Erklärungen zum Widerruf des Codes sind hier ausgelassen; die von Behörden, deren Wort für diesen Code nicht zählt, wurden nicht alle betrachtet.",
 	"%d more statements about the code's revocation are left out here.":                                                                                          "%d weitere Erklärungen zum Widerruf des Codes sind hier ausgelassen.",

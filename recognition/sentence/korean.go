@@ -123,6 +123,8 @@ var korean = map[string]string{
 	"%s, and the code was issued at %s.":                                                                    "%s, 코드는 %s에 발급되었습니다.",
 	"%s, and the code does not say when it was issued.":                                                     "%s, 코드에는 발급 시각이 표시되어 있지 않습니다.",
 	"%s This is in force at this node, and not ordered yet.":                                                "%s 이 내용은 이 노드에서 이미 효력이 있으나 아직 순서가 정해지지 않았습니다.",
+	"When it is given: %s.":                                                                                 "해당하는 경우: %s.",
+	"It rests %s.":                                                                                          "%s.",
 	"What you can do: %s.":                                                                                  "안내: %s.",
 	"%d more statements about the code's revocation are left out here, and those by authorities whose word does not count for this code were not all looked at.": "코드 폐기에 관한 기록 %d건은 여기에 표시하지 않았으며, 이 코드에 효력이 없는 기관의 기록은 모두 확인하지는 않았습니다.",
 	"%d more statements about the code's revocation are left out here.":                                                                                          "코드 폐기에 관한 기록 %d건은 여기에 표시하지 않았습니다.",

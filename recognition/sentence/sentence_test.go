@@ -1,6 +1,7 @@
 package sentence_test
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -35,6 +36,41 @@ func TestEnglishIsTheFormat(t *testing.T) {
 		t.Error("nothing says something")
 	}
 }
+
+type region string
+
+type count int
+
+func (c count) String() string { return fmt.Sprintf("%d pieces", int(c)) }
+
+// TestAsFmt: what is said without fmt reads as fmt has it, faults of the format included.
+func TestAsFmt(t *testing.T) {
+	failure := errors.New("failure")
+	for _, c := range []struct {
+		format string
+		args   []any
+	}{
+		{"", nil}, {"plain", nil}, {"100%", nil}, {"100%%", nil}, {"%s", nil}, {"none", []any{"one"}}, {"%s", []any{"one", "two"}}, {"%", []any{"one"}},
+		{"%s and %s.", []any{"a", region("b")}}, {"%q, %q", []any{"a \"b\"\n", region("č")}}, {"%d of %d", []any{3, uint64(4)}},
+		{"%s %d %q", []any{count(2), count(2), count(2)}}, {"%s: %s", []any{"x", failure}}, {"%q", []any{failure}}, {"%s", []any{nil}},
+		{"%[2]s %[1]s", []any{"a", "b"}}, {"%5s|%-5s|%05d|%x|%v|%+v|%T", []any{"a", "b", 3, "c", region("d"), "e", count(1)}},
+		{"%s %[1]s %s", []any{"a", "b"}}, {"%d", []any{"text"}}, {"%s", []any{7}}, {"%s", []any{[]byte("bytes")}}, {"%é", []any{1}}, {"%!", []any{1}},
+		{"%s%%%s", []any{"a", "b"}}, {"%s, %s", []any{sentence.New("in %d %s", 3, region("days")), sentence.Sentence{}}}, {"%s", []any{&region0}},
+	} {
+		args := slices.Clone(c.args)
+		for i, a := range args {
+			if part, ok := a.(sentence.Sentence); ok {
+				args[i] = part.String()
+			}
+		}
+		want := fmt.Sprintf(c.format, args...)
+		if got := sentence.New(c.format, c.args...).String(); got != want {
+			t.Errorf("%q of %v reads %q, want %q", c.format, c.args, got, want)
+		}
+	}
+}
+
+var region0 = count(9)
 
 func TestArgumentsAreTranslated(t *testing.T) {
 	s := sentence.New("%s", described{sentence.English: "text", sentence.German: "Text"})

@@ -27,10 +27,14 @@ func (p *Profile) Verify(m *Message, key crypto.PublicKey) error {
 		return m.verifyPS256(k)
 	case ed25519.PublicKey:
 		if p.has(healthcode.EdDSA) {
-			return m.verifyEdDSA(k)
+			return m.verifyEdDSA(k, func(message, signature []byte) bool { return ed25519.Verify(k, message, signature) })
+		}
+	case *healthcode.Prepared:
+		if p.has(healthcode.EdDSA) {
+			return m.verifyEdDSA(healthcode.Unprepared(k).(ed25519.PublicKey), k.Verify)
 		}
 	}
-	return fmt.Errorf("%w: a key of type %T; %s has %s keys", healthcode.ErrKeyUnsuitable, key, p.Name, p.keys())
+	return fmt.Errorf("%w: a key of type %T; %s has %s keys", healthcode.ErrKeyUnsuitable, healthcode.Unprepared(key), p.Name, p.keys())
 }
 
 func (p *Profile) has(alg healthcode.Algorithm) bool {
@@ -101,8 +105,8 @@ func (m *Message) verifyPS256(k *rsa.PublicKey) error {
 	return fmt.Errorf("%w: not made by this RSA key over these bytes", healthcode.ErrSignature)
 }
 
-// verifyEdDSA checks Ed25519 (RFC 8032, RFC 9053 section 2.2).
-func (m *Message) verifyEdDSA(k ed25519.PublicKey) error {
+// verifyEdDSA checks Ed25519 (RFC 8032, RFC 9053 section 2.2) by the key's verify.
+func (m *Message) verifyEdDSA(k ed25519.PublicKey, verify func(message, signature []byte) bool) error {
 	if m.Algorithm != healthcode.EdDSA {
 		return fmt.Errorf("%w: an Ed25519 key for a code that names algorithm %d", healthcode.ErrKeyUnsuitable, algorithms[m.Algorithm])
 	}
@@ -113,7 +117,7 @@ func (m *Message) verifyEdDSA(k ed25519.PublicKey) error {
 		return fmt.Errorf("%w: %d bytes; Ed25519 makes %d", healthcode.ErrSignature, len(m.Signature), ed25519.SignatureSize)
 	}
 	for _, form := range m.signedForms() {
-		if ed25519.Verify(k, form, m.Signature) {
+		if verify(form, m.Signature) {
 			return nil
 		}
 	}

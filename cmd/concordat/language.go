@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+
+	"golang.org/x/text/language"
+
+	"concordat/recognition/sentence"
+)
+
+// tongue is a flag that holds a language that reasons are told in; none is English.
+type tongue struct{ in sentence.Language }
+
+// Set reads a BCP 47 tag: zh-CN is zh.
+func (l *tongue) Set(s string) error {
+	tag, err := language.Parse(s)
+	if err != nil {
+		return fmt.Errorf("%q is no language; want one of %v", s, sentence.Languages)
+	}
+	in := sentence.Accept(tag.String())
+	if base, _ := tag.Base(); in == sentence.English && base.String() != string(sentence.English) {
+		return fmt.Errorf("reasons are not told in %s; want one of %v", s, sentence.Languages)
+	}
+	l.in = in
+	return nil
+}
+
+// Type names the flag's value in help.
+func (l *tongue) Type() string { return "en|zh|ko|de" }
+
+// String gives the language as it is typed.
+func (l *tongue) String() string { return string(l.in) }
+
+// chosen is the language.
+func (l *tongue) chosen() sentence.Language {
+	if l.in == "" {
+		return sentence.English
+	}
+	return l.in
+}
