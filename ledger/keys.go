@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -85,7 +84,8 @@ func splitKey(key []byte) int {
 // exactly prefix as its filtered part, so that one look into the filters can
 // say that there is none.
 func isWholePrefix(prefix []byte) bool {
-	return splitKey(append(bytes.Clone(prefix), 0)) == len(prefix)
+	var room [64]byte // of all that checks ask for
+	return splitKey(append(append(room[:0], prefix...), 0)) == len(prefix)
 }
 
 // comparer orders keys by their bytes. Its name is on disk: a change of

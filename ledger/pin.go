@@ -134,6 +134,16 @@ func (p *pin) scan(prefix, start []byte, fn func(key, value []byte) (bool, error
 	})
 }
 
+// any reports whether there is a key that begins with prefix, which is a whole
+// prefix (isWholePrefix): nearly always the filters know that there is none.
+func (p *pin) any(prefix []byte) (is bool, err error) {
+	err = p.withIterator(func(it *pebble.Iterator) error {
+		is = it.SeekPrefixGE(prefix) && bytes.HasPrefix(it.Key(), prefix)
+		return nil
+	})
+	return is, err
+}
+
 // last returns the greatest key under prefix that is at most limit, and its value; nil if there is none.
 func (p *pin) last(prefix, limit []byte) (key, value []byte, err error) {
 	err = p.withIterator(func(it *pebble.Iterator) error {
@@ -150,6 +160,20 @@ func (p *pin) last(prefix, limit []byte) (key, value []byte, err error) {
 
 // Get implements state.Reader over the table of the state.
 func (p *pin) Get(key []byte) ([]byte, error) { return p.get(keyOf(tableState, key)) }
+
+// Any implements state.Prober over the table of the state.
+func (p *pin) Any(prefix []byte) (bool, error) {
+	full := keyOf(tableState, prefix)
+	if isWholePrefix(full) {
+		return p.any(full)
+	}
+	some := false
+	err := p.scan(full, full, func([]byte, []byte) (bool, error) {
+		some = true
+		return false, nil
+	})
+	return some, err
+}
 
 // Scan implements state.Reader over the table of the state.
 func (p *pin) Scan(prefix []byte, fn func(key, value []byte) (bool, error)) error {

@@ -77,6 +77,14 @@ func (v *View) Get(key []byte) ([]byte, error) {
 	return v.pin.Get(key)
 }
 
+// Any implements state.Prober.
+func (v *View) Any(prefix []byte) (bool, error) {
+	if v.err != nil {
+		return false, v.err
+	}
+	return v.pin.Any(prefix)
+}
+
 // Scan implements state.Reader.
 func (v *View) Scan(prefix []byte, fn func(key, value []byte) (bool, error)) error {
 	if v.err != nil {

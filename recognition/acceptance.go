@@ -77,6 +77,21 @@ type library struct {
 	books map[statement.Region]*book
 	steps *certlogic.Budget
 	text  int // bytes that may still be read
+
+	// The conditions of special cases have as much for themselves, so that neither
+	// they nor rules are left unjudged for want of what the others took.
+	conditionSteps *certlogic.Budget
+	conditionText  int
+}
+
+// openLibrary makes the library of a decision, once.
+func (j *judge) openLibrary() {
+	if j.library.books == nil {
+		j.library = library{
+			map[statement.Region]*book{}, certlogic.NewBudget(MaxRuleSteps), MaxRuleText,
+			certlogic.NewBudget(MaxRuleSteps), MaxRuleText,
+		}
+	}
 }
 
 // errTooMuch: a decision would read or compute more than it may.
@@ -84,9 +99,7 @@ var errTooMuch = errors.New("the rules are too many or too long to be judged in 
 
 // book reads which rules of an authority are in force.
 func (j *judge) book(by statement.Region) (*book, error) {
-	if j.library.books == nil {
-		j.library = library{map[statement.Region]*book{}, certlogic.NewBudget(MaxRuleSteps), MaxRuleText}
-	}
+	j.openLibrary()
 	if b, ok := j.library.books[by]; ok {
 		return b, nil
 	}

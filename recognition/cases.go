@@ -23,6 +23,11 @@ var overrulable = map[string]bool{
 	RiskArea: true,
 }
 
+// errConditions: a decision would compute more than it may. How much one may is
+// bounded over all codes, registrations and special cases of a check, because
+// anybody may ask for any region's decision.
+var errConditions = errors.New("the conditions are too many or too long to be judged in one check")
+
 // errNoPayload: a condition cannot be judged for want of what it looks at.
 var errNoPayload = errors.New("codes of this format show nothing to conditions")
 
@@ -135,6 +140,11 @@ func fits(c *statement.DeclareCase, r *registration) bool {
 // registration. That it cannot be judged is no error: unreadable says why, and
 // nothing of the code.
 func (j *judge) condition(d *statement.Document, r *registration) (holds bool, unreadable, err error) {
+	j.openLibrary()
+	if d.Size > uint64(j.library.conditionText) || j.library.conditionSteps.Left() == 0 {
+		return false, errConditions, nil
+	}
+	j.library.conditionText -= int(d.Size)
 	e, unreadable := j.keys.condition(d)
 	if unreadable != nil {
 		return false, unreadable, nil
@@ -150,7 +160,10 @@ func (j *judge) condition(d *statement.Document, r *registration) (holds bool, u
 	if own := j.library.books[j.query.Region]; len(own.unread) > 0 {
 		return false, fmt.Errorf("value set %s, which it may look into, cannot be read: %w", own.unread[0].set.ID, own.unread[0].err), nil
 	}
-	result, unreadable := certlogic.Evaluate(e, external.Data(payload), certlogic.Limits{})
+	most := min(certlogic.MaxSteps, j.library.conditionSteps.Left())
+	own := certlogic.NewBudget(most)
+	result, unreadable := e.EvaluateWithin(external.Data(payload), own)
+	j.library.conditionSteps.Spend(most - own.Left())
 	return certlogic.IsTrue(result), unreadable, nil
 }
 

@@ -58,6 +58,7 @@ var faults = []struct {
 	{healthcode.ErrKeyUnsuitable, say("the key is of another type, or too weak to rely on")},
 
 	{errTooMuch, say("the rules are too many or too long to be judged in one check")},
+	{errConditions, say("the conditions are too many or too long to be judged in one check")},
 	{errNoPayload, say("codes of this format show nothing to conditions")},
 	{rules.ErrEngine, say("it is written for another engine than this program has")},
 	{rules.ErrDocument, say("its document is damaged")},

@@ -5,7 +5,8 @@
 // it reads no clock, no network and no file, so whoever has the state at a
 // size gives the same answer for the same time, reasons and their order
 // included. It promises that every stage is judged, not only up to the first
-// failure, and that whatever rests on a statement names it. It expects codes
+// failure, that whatever rests on a statement names it, and that every reason is
+// told in each language of package sentence (Decision.In). It expects codes
 // from package healthcode, which alone can say that a signature is good, and a
 // State that does not change while it decides.
 //
@@ -118,7 +119,9 @@
 //	    rule. What is overruled is still told. Risk areas that the person names,
 //	    and not a code, are overruled if every code shown is admitted.
 //	SC4 Where it cannot be judged whether a condition holds, one that refuses leaves
-//	    the answer open, and one that admits does not count.
+//	    the answer open, and one that admits does not count. The conditions of one
+//	    decision take so many steps, and so much text, and no more (MaxRuleSteps,
+//	    MaxRuleText), apart from what its rules may take.
 //
 // # Rules
 //

@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
 	"concordat/recognition"
+	"concordat/recognition/rules"
 )
 
 // counting is a state that finds a prefix as quickly as a store, and counts
@@ -122,4 +124,41 @@ func flooded(t testing.TB) (*network, flooding, recognition.Query) {
 	n.must("XB", &statement.Grant{Terms: statement.Terms{Region: "XA"}}, nil)
 	at := time.Date(2021, 7, 1, 0, 0, 0, 0, time.UTC)
 	return n, flooding{s}, recognition.Query{Region: "XB", At: at, Itinerary: []recognition.Stay{{Area: "XB-1", From: at.Add(-time.Hour), To: at}}}
+}
+
+// TestSlowConditions: however many special cases a region declares with
+// conditions that take long, a decision for it computes no more than it may, and
+// says where it stopped.
+func TestSlowConditions(t *testing.T) {
+	n := found(t, "AT", "DE")
+	s := realCode(t, "AT/2DCode/raw/1.json")
+	n.must("AT", s.register(), nil)
+	n.must("DE", &statement.Grant{Terms: statement.Terms{Region: "AT"}}, nil)
+	slow := `{"and":[` + strings.Repeat(`{"!":[{"!":[1]}]},`, 3_000) + `{"===":[1,2]}]}` // never true
+	condition, err := rules.Document([]byte(slow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cases = 100
+	for i := range cases {
+		n.must("DE", &statement.DeclareCase{Name: fmt.Sprintf("slow-%d", i), Condition: &condition, Reason: "a test"}, nil)
+	}
+	q := recognition.Query{Region: "DE", At: time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)}
+	for name, decide := range map[string]func([]recognition.Code, recognition.Query, recognition.State) (recognition.Decision, error){
+		"Decide": recognition.Decide, "a Decider": recognition.NewDecider(100).Decide,
+	} {
+		d, err := decide([]recognition.Code{s.code()}, q, n.view())
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := 0
+		for _, r := range d.Reasons {
+			if r.Name == recognition.SpecialCaseUnreadable {
+				left++
+			}
+		}
+		if left == 0 || left == cases || d.Decision != recognition.Undetermined {
+			t.Errorf("%s: %d of %d conditions are left unjudged, and the code is %s", name, left, cases, d.Decision)
+		}
+	}
 }

@@ -92,7 +92,7 @@ func (j *judge) recognised(f *findings, region statement.Region, c class) error 
 		return nil
 	}
 	granted := termsBy(r.Recognition)
-	terms := say("%s recognises %s's %s%s%s", to, region, codesOf(&r.Terms), window(r.Terms.From, r.Terms.Until), because(r.Terms.Reason, r.Terms.LegalRef))
+	terms := j.terms(region, r)
 	good := true
 	if !among(r.Terms.Kinds, c.kind) {
 		good = false
@@ -127,6 +127,24 @@ func (j *judge) recognised(f *findings, region statement.Region, c class) error 
 		f.add(RecognitionGranted, granted, "%s.", terms)
 	}
 	return nil
+}
+
+// terms says what the verifying region recognises of a region's codes. At a border
+// it is said at nearly every check, so it is remembered as said.
+func (j *judge) terms(region statement.Region, r *recognition) phrase {
+	m, remembers := j.state.(remembering)
+	key := [2]statement.Region{j.query.Region, region}
+	if remembers {
+		if said, ok := m.m.terms.get(key); ok {
+			return said
+		}
+	}
+	said := say("%s recognises %s's %s%s%s", j.query.Region, region, codesOf(&r.Terms), window(r.Terms.From, r.Terms.Until), because(r.Terms.Reason, r.Terms.LegalRef))
+	if remembers {
+		said = said.Ready()
+		said, _ = m.m.terms.put(key, said, nil) // reading it did not fail
+	}
+	return said
 }
 
 // termsBy is the statement that the terms rest on: the newest one, unless that

@@ -213,6 +213,38 @@ func TestEveryFaultHasAPhrase(t *testing.T) {
 	}
 }
 
+// TestEverySentinelHasAPhrase: the package's own errors that a reason may give.
+func TestEverySentinelHasAPhrase(t *testing.T) {
+	phrases, err := os.ReadFile("cause.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentinel := regexp.MustCompile(`(?m)^var (err\w+) += errors\.New`)
+	sources, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, path := range sources {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		for _, m := range sentinel.FindAllSubmatch(text, -1) {
+			found++
+			if !bytes.Contains(phrases, append([]byte("{"), m[1]...)) {
+				t.Errorf("%s: %s has no phrase in cause.go", path, m[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no sentinel is found")
+	}
+}
+
 // TestAdvice: what stands in the way comes with what to do, and nothing else does.
 func TestAdvice(t *testing.T) {
 	for _, l := range sentence.Languages {

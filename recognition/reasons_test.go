@@ -124,6 +124,8 @@ says of its holder stands in the answer's ` + "`codes`" + `, for the verifier to
 
 Each reason below has its effect, when it is given, what it rests on (the statement
 whose index it carries, where it is one), and what a traveller can do about it.
+` + "`concordat reasons NAME --language de` and `GET /v1/reasons` with `Accept-Language`" + `
+tell the same in German, Chinese (` + "`zh`) and Korean (`ko`" + `); names and effects stay.
 
 `)
 	for _, m := range recognition.Reasons {

@@ -27,6 +27,7 @@ type Recall struct {
 	byKID        remembered[string, []state.IssuerKey]
 	byPublicKey  remembered[string, []state.IssuerKey]
 	recognitions remembered[[2]statement.Region, found[state.Recognition]]
+	terms        remembered[[2]statement.Region, phrase] // of a recognition, in words
 	schemes      remembered[speaker, found[state.Scheme]]
 	schemesOf    remembered[statement.Region, []state.Scheme]
 	rules        remembered[statement.Region, []state.RuleRecord]
@@ -38,7 +39,7 @@ type Recall struct {
 func NewRecall() *Recall {
 	m := new(Recall)
 	m.authorities.most, m.recognitions.most, m.schemes.most = maxRemembered, maxRemembered, maxRemembered
-	m.byKID.most, m.byPublicKey.most = maxRemembered, maxRemembered
+	m.byKID.most, m.byPublicKey.most, m.terms.most = maxRemembered, maxRemembered, maxRemembered
 	m.schemesOf.most, m.rules.most, m.valueSets.most, m.cases.most = maxRememberedSets, maxRememberedSets, maxRememberedSets, maxRememberedSets
 	return m
 }

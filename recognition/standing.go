@@ -51,20 +51,22 @@ func (j *judge) isMember(r statement.Region) (bool, error) {
 }
 
 // authority reads the authority that a region has or had; false if it never had one.
-func (j *judge) authority(r statement.Region) (*state.Authority, bool, error) {
+func (j *judge) authority(r statement.Region) (state.Authority, bool, error) {
 	if a, ok := j.authorities[r]; ok {
-		return &a.Authority, a.known, nil
+		return a.Authority, a.known, nil
 	}
 	a, known, err := j.state.Authority(r)
 	if err != nil {
-		return nil, false, fmt.Errorf("reading authority %s: %w", r, err)
+		return state.Authority{}, false, fmt.Errorf("reading authority %s: %w", r, err)
+	}
+	if known && j.remembers() {
+		return a, known, nil
 	}
 	if j.authorities == nil {
 		j.authorities = make(map[statement.Region]*authority)
 	}
-	out := &authority{a, known}
-	j.authorities[r] = out
-	return &out.Authority, known, nil
+	j.authorities[r] = &authority{a, known}
+	return a, known, nil
 }
 
 // authority is one look-up of the authority of a region.

@@ -63,6 +63,12 @@ type judge struct {
 	library      library
 }
 
+// remembers reports whether the state remembers by itself what was read.
+func (j *judge) remembers() bool {
+	_, is := j.state.(remembering)
+	return is
+}
+
 // recognition reads how the verifying region recognises of's codes.
 func (j *judge) recognition(of statement.Region) (*recognition, error) {
 	if r, ok := j.recognitions[of]; ok {
@@ -75,6 +81,9 @@ func (j *judge) recognition(of statement.Region) (*recognition, error) {
 	out := &recognition{Recognition: r, exists: ok}
 	if o, ok := j.state.(overlaid); ok {
 		out.pending = o.pending.suspended(j.query.Region, of)
+	}
+	if j.remembers() {
+		return out, nil
 	}
 	if j.recognitions == nil {
 		j.recognitions = make(map[statement.Region]*recognition)

@@ -73,6 +73,9 @@ func (j *judge) registrations(k *state.IssuerKey) ([]state.IssuerKey, error) {
 		return nil, fmt.Errorf("reading the registrations of the key %s: %w", k.Thumbprint, err)
 	}
 	same = inOrder(same)
+	if j.remembers() {
+		return same, nil
+	}
 	if j.sameKey == nil {
 		j.sameKey = make(map[string][]state.IssuerKey)
 	}

@@ -337,6 +337,10 @@ type records struct {
 	IssuerKeys   int `json:"issuerKeys"`
 	Recognitions int `json:"recognitions"`
 	RiskAreas    int `json:"riskAreas"`
+	Rules        int `json:"rules"`
+	ValueSets    int `json:"valueSets"`
+	Schemes      int `json:"schemes"`
+	SpecialCases int `json:"specialCases"`
 	Batches      int `json:"revocationBatches"`
 }
 
@@ -351,6 +355,25 @@ type newness struct {
 func freshnessOf(b *bundle.Bundle, p bundle.Policy, now time.Time) newness {
 	f := b.Freshness(now, p)
 	return newness{Step: f.Step, AsOf: stamp(&f.AsOf), Age: f.Age.Round(time.Millisecond).String(), Words: f.Words}
+}
+
+// countPublished counts what authorities have published for checks.
+func countPublished(v state.View, r *records) error {
+	rules, err := v.RulesAll()
+	if err != nil {
+		return err
+	}
+	sets, err := v.ValueSetsAll()
+	if err != nil {
+		return err
+	}
+	schemes, err := v.Schemes()
+	if err != nil {
+		return err
+	}
+	cases, err := v.SpecialCasesAll()
+	r.Rules, r.ValueSets, r.Schemes, r.SpecialCases = len(rules), len(sets), len(schemes), len(cases)
+	return err
 }
 
 func sealedOf(doc *genesis.Document, b *bundle.Bundle, p bundle.Policy) (*sealed, error) {
@@ -379,6 +402,9 @@ func sealedOf(doc *genesis.Document, b *bundle.Bundle, p bundle.Policy) (*sealed
 	if err != nil {
 		return nil, err
 	}
+	if err := countPublished(v, &a.Records); err != nil {
+		return nil, err
+	}
 	err = v.Batches(func(uint64, state.Batch) (bool, error) {
 		a.Records.Batches++
 		return true, nil
@@ -395,6 +421,8 @@ func (p *printer) sealed(a *sealed) {
 	p.line("freshness  %s", string(a.Freshness.Step))
 	p.line("holds      %d authorities, %d issuer keys, %d recognitions, %d risk areas, %d batches of revocations",
 		a.Records.Authorities, a.Records.IssuerKeys, a.Records.Recognitions, a.Records.RiskAreas, a.Records.Batches)
+	p.line("           %d rules, %d value sets, %d schemes of levels, %d special cases",
+		a.Records.Rules, a.Records.ValueSets, a.Records.Schemes, a.Records.SpecialCases)
 	p.line("revoked    %d hashes, %d reinstated", a.Revoked, a.Reinstated)
 	switch {
 	case a.FalsePositive > 0:

@@ -25,9 +25,9 @@ import (
 
 func newCodeIssue(t *terminal) *cobra.Command {
 	return group("issue", "Issue one code",
-		`  concordat code issue health --key xa-issuer/issuer.key --certificate xa-issuer/issuer.pem --region XA --status green --expires 2030-01-01T00:00:00Z
-  concordat code issue itinerary --key xa-issuer/issuer.key --region XA --covered 2026-02-15T00:00:00Z,2026-03-01T00:00:00Z --expires 2026-03-02T00:00:00Z
-  concordat code issue hc1 --key hc1.key --certificate hc1.pem --region XA --payload dcc.json --expires 2027-01-01T00:00:00Z --out code.svg
+		`  concordat code issue health --key xa-issuer/issuer.key --certificate xa-issuer/issuer.pem --region XA --status green --expires now+30d
+  concordat code issue itinerary --key xa-issuer/issuer.key --region XA --covered now-14d,now --expires now+1d
+  concordat code issue hc1 --key hc1.key --certificate hc1.pem --region XA --payload dcc.json --expires now+180d --out code.svg
 
 The code is read back before it is handed out. Its revocation hashes are what to
 keep, to be able to revoke it.`,

@@ -11,8 +11,8 @@ func newCodeIssueHC1(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hc1 --key FILE --region REGION --payload FILE.json --expires TIME",
 		Short: "Issue an EU Digital COVID Certificate",
-		Long: `  concordat code issue hc1 --key hc1.key --certificate hc1.pem --region XA --payload dcc.json --expires 2027-01-01T00:00:00Z
-  concordat code issue hc1 --key hc1.key --certificate hc1.pem --region XA --payload - --expires 2027-01-01T00:00:00Z --out code.png
+		Long: `  concordat code issue hc1 --key hc1.key --certificate hc1.pem --region XA --payload dcc.json --expires now+180d
+  concordat code issue hc1 --key hc1.key --certificate hc1.pem --region XA --payload - --expires now+180d --out code.png
 
 The payload is the JSON object that the DCC schema describes: ver, nam, dob, and
 one of v, t and r with exactly one entry. The region is a country of two letters.`,

@@ -26,8 +26,8 @@ func newCodeIssueHealth(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health --key FILE --region REGION --status LEVEL --expires TIME",
 		Short: "Issue a health code",
-		Long: `  concordat code issue health --key xa-issuer/issuer.key --certificate xa-issuer/issuer.pem --region XA --status green --expires 2030-01-01T00:00:00Z
-  concordat code issue health --key xa-issuer/issuer.key --region XA --status yellow --scheme cn-health --legal-ground 'XA Act 7, section 3' --until 2026-03-08T00:00:00Z --declared-at 2026-03-01T08:00:00Z --audit passed --audited-at 2026-03-01T09:00:00Z --auditor 'Health Office 1' --expires 2026-03-08T00:00:00Z --out code.png
+		Long: `  concordat code issue health --key xa-issuer/issuer.key --certificate xa-issuer/issuer.pem --region XA --status green --expires now+30d
+  concordat code issue health --key xa-issuer/issuer.key --region XA --status yellow --scheme cn-health --legal-ground 'XA Act 7, section 3' --until now+7d --declared-at now-2h --audit passed --audited-at now-1h --auditor 'Health Office 1' --expires now+7d --out code.png
 
 A health code (CHC1) gives a status under a scheme of levels, and tells of the
 declaration that the person made and of its audit; what was declared is not in
@@ -66,7 +66,7 @@ Every code issued with one --id is revoked by revoking that id.`,
 	h.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&status.Level, "status", "", "`LEVEL` of the scheme: green")
-	f.StringVar(&status.Scheme, "scheme", "default", "scheme that the level is of")
+	f.StringVar(&status.Scheme, "scheme", "health", "scheme that the level is of")
 	f.StringVar(&status.LegalGround, "legal-ground", "", "on which the status was given")
 	f.Var(&until, "until", "end of the status (default: with the code)")
 	f.Var(&declaredAt, "declared-at", "when the person declared")
@@ -85,8 +85,8 @@ func newCodeIssueItinerary(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "itinerary --key FILE --region REGION --covered FROM,TO --expires TIME",
 		Short: "Issue an itinerary card",
-		Long: `  concordat code issue itinerary --key xa-issuer/issuer.key --region XA --id 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --covered 2026-02-15T00:00:00Z,2026-03-01T00:00:00Z --stay XA,2026-02-15T00:00:00Z,2026-02-20T00:00:00Z --stay 310115,2026-02-20T00:00:00Z,2026-03-01T00:00:00Z --expires 2026-03-02T00:00:00Z
-  concordat code issue itinerary --key xa-issuer/issuer.key --region XA --covered 2026-02-15T00:00:00Z,2026-03-01T00:00:00Z --stays stays.csv --expires 2026-03-02T00:00:00Z --out card.png
+		Long: `  concordat code issue itinerary --key xa-issuer/issuer.key --region XA --id 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --covered now-14d,now --stay XA,now-14d,now-9d --stay 310115,now-9d,now --expires now+1d
+  concordat code issue itinerary --key xa-issuer/issuer.key --region XA --covered now-14d,now --stays stays.csv --expires now+1d --out card.png
 
 An itinerary card (CHC1) says where somebody was in the time that it covers. Any
 region judges it against its own risk areas and look-back.

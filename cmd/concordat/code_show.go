@@ -34,7 +34,7 @@ func newCodeShow(t *terminal) *cobra.Command {
 		Use:   "show CODE|FILE…",
 		Short: "Show what stands in a code, which nobody has vouched for",
 		Long: `  concordat code show code.png
-  concordat code issue health --key xa-issuer/issuer.key --region XA --status green --expires 2030-01-01T00:00:00Z | concordat code show -
+  concordat code issue health --key xa-issuer/issuer.key --region XA --status green --expires now+30d | concordat code show -
   concordat code show --json 'CHC1:…'
 
 No signature is checked and no node is asked: anybody can make a code that says

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,20 +42,45 @@ func (m *moment) String() string {
 // of gives the time for a statement; "not given" where the flag was not.
 func (m *moment) of() statement.Time { return statement.TimeOf(m.Time) }
 
-// parseTime reads RFC 3339, or "now", to whole seconds: the ledger has no finer ones.
+// parseTime reads RFC 3339, "now", or a time from now like now+30d or now-12h, to
+// whole seconds: the ledger has no finer ones.
 func parseTime(s string) (time.Time, error) {
-	if s == "now" {
-		return time.Now().UTC().Truncate(time.Second), nil
-	}
 	t, err := time.Parse(time.RFC3339, s)
+	if rest, relative := strings.CutPrefix(s, "now"); relative {
+		var away time.Duration
+		if away, err = parseAway(rest); err == nil {
+			t = time.Now().Add(away)
+		}
+	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no time; want RFC 3339 like 2021-06-01T12:00:00Z, or now", s)
+		return time.Time{}, fmt.Errorf("%q is no time; want RFC 3339 like 2021-06-01T12:00:00Z, now, or a time from now like now+30d", s)
 	}
 	if t.Unix() < 1 || t.Unix() > statement.MaxTime {
 		return time.Time{}, fmt.Errorf("%s is out of range, want 1970-01-01T00:00:01Z to 9999-12-31T23:59:59Z", s)
 	}
 	return t.UTC().Truncate(time.Second), nil
 }
+
+// parseAway reads how far from now a time is: +30d, -12h, or nothing.
+func parseAway(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	if s[0] != '+' && s[0] != '-' {
+		return 0, fmt.Errorf("%q begins with neither + nor -", s)
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n > maxDays || n < -maxDays {
+			return 0, fmt.Errorf("%q is no number of days, at most %d", s, maxDays)
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	return time.ParseDuration(s)
+}
+
+// maxDays bounds a time from now, in days: a century.
+const maxDays = 36_525
 
 // kinds is a flag that holds kinds of code; none means all.
 type kinds struct{ list []statement.CodeKind }

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"concordat/client"
 	"concordat/ledger/statement"
 )
 
@@ -40,10 +44,75 @@ func (r *riskFlags) flags(cmd *cobra.Command) {
 	f.StringVar(&r.scheme, "scheme", "default", "whose levels they are")
 	f.Var(&r.from, "from", "since when the area stands at this level")
 	f.Var(&r.until, "until", "until when (default: until it is changed or lifted)")
-	f.Uint64Var(&r.lookback, "lookback-days", 14, "how many days before a check a stay counts")
-	f.BoolVar(&r.noteOnly, "note-only", false, "a stay is noted on the answer; without it, a stay refuses")
+	f.Uint64Var(&r.lookback, "lookback-days", 14, "how many days before a check a stay counts (default as one's own scheme has the level, else 14)")
+	f.Lookup("lookback-days").DefValue = ""
+	f.BoolVar(&r.noteOnly, "note-only", false, "a stay is noted on the answer (default as one's own scheme has the level, else a stay refuses)")
 	f.StringVar(&r.legalRef, "legal-ref", "", "the legal ground, for everyone to read")
 	require(cmd, "level", "from")
+}
+
+// takeScheme takes from the authority's own scheme what was not said of the
+// level: whether a stay refuses, and for how long. A level that the scheme does
+// not have is a slip of the pen.
+func (r *riskFlags) takeScheme(own *client.Scheme, lookbackSaid, effectSaid bool) error {
+	if own == nil {
+		return nil
+	}
+	i := slices.IndexFunc(own.Levels, func(l client.SchemeLevel) bool { return l.Name == r.level })
+	if i < 0 {
+		names := make([]string, len(own.Levels))
+		for k, l := range own.Levels {
+			names[k] = l.Name
+		}
+		return fmt.Errorf("level %.40q is none of the scheme %s that %s has published: %s", r.level, own.Name, own.Authority, strings.Join(names, ", "))
+	}
+	if l := own.Levels[i]; !lookbackSaid && l.Lookback > 0 {
+		r.lookback = l.Lookback
+	}
+	if !effectSaid {
+		r.noteOnly = !own.Levels[i].Refuse
+	}
+	return nil
+}
+
+// ownScheme asks for what an authority has published under a scheme's name; nil
+// where it has published nothing.
+func ownScheme(ctx context.Context, c *client.Client, by statement.Region, name string) (*client.Scheme, error) {
+	all, err := c.Schemes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all.Schemes {
+		if s.Authority == string(by) && s.Name == name {
+			return &s, nil
+		}
+	}
+	return nil, nil
+}
+
+// completed is the flags with what they leave to the authority's own scheme. A
+// dry run does without a node that cannot be reached, and says so.
+func (r *riskFlags) completed(cmd *cobra.Command, t *terminal, s *speech) error {
+	id, err := s.speaker()
+	if err != nil {
+		return err
+	}
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	own, err := ownScheme(cmd.Context(), c, id, r.scheme)
+	if err != nil {
+		if !s.dryRun {
+			return err
+		}
+		t.say("remark: the scheme %s could not be asked for, so its levels are not looked at: %v", r.scheme, err)
+		return nil
+	}
+	if err := r.takeScheme(own, cmd.Flags().Changed("lookback-days"), cmd.Flags().Changed("note-only")); err != nil {
+		return usage("--level: %w", err)
+	}
+	return nil
 }
 
 func (r *riskFlags) body(area string) (statement.RiskLevel, error) {
@@ -66,10 +135,14 @@ func newRiskDeclare(t *terminal) *cobra.Command {
 		Long: `  concordat risk declare --dir xa CN-31-0115 --level high --from now
   concordat risk declare --dir xa AT-7 --scheme ecdc-2021 --level dark-red --from 2021-07-01T00:00:00Z --lookback-days 10
 
-A stay in the area refuses a check unless --note-only is given. An area that
-stands declared is changed, not declared again.`,
+A stay in the area refuses a check unless --note-only is given, or the authority
+has published the scheme and says otherwise there. An area that stands declared is
+changed, not declared again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := r.completed(cmd, t, &s); err != nil {
+				return err
+			}
 			level, err := r.body(args[0])
 			if err != nil {
 				return err
@@ -95,6 +168,9 @@ Says the whole of how the area stands from now on: what is left out here has its
 default, whatever was declared before. Stays from before still count.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := r.completed(cmd, t, &s); err != nil {
+				return err
+			}
 			level, err := r.body(args[0])
 			if err != nil {
 				return err

@@ -52,7 +52,7 @@ type riskChange struct {
 
 func newRiskImport(t *terminal) *cobra.Command {
 	var s speech
-	var d riskFlags
+	var d listFlags
 	var liftMissing bool
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
@@ -62,17 +62,30 @@ func newRiskImport(t *terminal) *cobra.Command {
 
 FILE is a table with a line of headings: area and level, and if wanted from,
 until, lookback_days, effect (refuse or note) and legal_ref, in any order. What a
-line leaves out is taken from the flags. The list is compared with what this
+line leaves out is taken from the flags, and what they leave out from the scheme,
+where this authority has published it. The list is compared with what this
 authority has declared in the scheme: new areas are declared, others changed, and
 with --lift-missing those that are not on it are lifted. --dry-run shows the
 difference and signs nothing. Running it again does what is left.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := s.speaker()
+			if err != nil {
+				return err
+			}
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			if d.own, err = ownScheme(cmd.Context(), c, id, d.scheme); err != nil {
+				return err
+			}
+			d.lookbackSaid, d.effectSaid = cmd.Flags().Changed("lookback-days"), cmd.Flags().Changed("note-only")
 			list, err := d.readList(args[0])
 			if err != nil {
 				return err
 			}
-			return importAreas(cmd, t, &s, &d, list, liftMissing)
+			return importAreas(cmd, t, &s, id, c, &d.riskFlags, list, liftMissing)
 		},
 	}
 	s.flags(cmd)
@@ -80,16 +93,24 @@ difference and signs nothing. Running it again does what is left.`,
 	f.StringVar(&d.scheme, "scheme", "default", "whose levels they are")
 	f.Var(&d.from, "from", "since when, for lines that do not say")
 	f.Var(&d.until, "until", "until when, for lines that do not say (default: until changed or lifted)")
-	f.Uint64Var(&d.lookback, "lookback-days", 14, "how many days before a check a stay counts, for lines that do not say")
+	f.Uint64Var(&d.lookback, "lookback-days", 14, "how many days before a check a stay counts, for lines that do not say (default as one's own scheme has the level, else 14)")
+	f.Lookup("lookback-days").DefValue = ""
 	f.BoolVar(&d.noteOnly, "note-only", false, "a stay is noted and does not refuse, for lines that do not say")
 	f.StringVar(&d.legalRef, "legal-ref", "", "the legal ground, for lines that do not say")
 	f.BoolVar(&liftMissing, "lift-missing", false, "lift what stands in the scheme and is not on the list")
 	return cmd
 }
 
+// listFlags are those of a list, and what they leave to the authority's own scheme.
+type listFlags struct {
+	riskFlags
+	own                      *client.Scheme // nil: none is published
+	lookbackSaid, effectSaid bool           // by flags
+}
+
 // readList reads a list. Every line is judged; a fault in one refuses the whole,
 // with all faults told.
-func (d *riskFlags) readList(path string) (riskList, error) {
+func (d *listFlags) readList(path string) (riskList, error) {
 	raw, err := readFile(path, maxRiskFile)
 	if err != nil {
 		return nil, err
@@ -104,7 +125,7 @@ func (d *riskFlags) readList(path string) (riskList, error) {
 // maxFaults is how many faults of a list are told.
 const maxFaults = 20
 
-func (d *riskFlags) parseList(raw []byte) (riskList, error) {
+func (d *listFlags) parseList(raw []byte) (riskList, error) {
 	r := csv.NewReader(bytes.NewReader(raw))
 	r.TrimLeadingSpace = true
 	if head, _, _ := bytes.Cut(raw, []byte("\n")); bytes.ContainsRune(head, ';') && !bytes.ContainsRune(head, ',') {
@@ -169,15 +190,16 @@ func headings(head []string) (map[string]int, error) {
 }
 
 // row reads one line.
-func (d *riskFlags) row(columns map[string]int, cells []string) (statement.RiskLevel, error) {
+func (d *listFlags) row(columns map[string]int, cells []string) (statement.RiskLevel, error) {
 	cell := func(name string) string {
 		if i, ok := columns[name]; ok {
 			return strings.TrimSpace(cells[i])
 		}
 		return ""
 	}
-	line := *d
+	line := d.riskFlags
 	line.level = cell("level")
+	lookbackSaid, effectSaid := d.lookbackSaid, d.effectSaid
 	for name, into := range map[string]*moment{"from": &line.from, "until": &line.until} {
 		if s := cell(name); s != "" {
 			at, err := parseDay(s)
@@ -192,14 +214,14 @@ func (d *riskFlags) row(columns map[string]int, cells []string) (statement.RiskL
 		if err != nil {
 			return statement.RiskLevel{}, fmt.Errorf("lookback_days is %.20q, want 0 to %d", s, statement.MaxLookback)
 		}
-		line.lookback = n
+		line.lookback, lookbackSaid = n, true
 	}
 	switch s := cell("effect"); s {
 	case "":
 	case "refuse":
-		line.noteOnly = false
+		line.noteOnly, effectSaid = false, true
 	case "note":
-		line.noteOnly = true
+		line.noteOnly, effectSaid = true, true
 	default:
 		return statement.RiskLevel{}, fmt.Errorf("effect is %.20q, want refuse or note", s)
 	}
@@ -210,6 +232,10 @@ func (d *riskFlags) row(columns map[string]int, cells []string) (statement.RiskL
 	if err != nil {
 		return level, err
 	}
+	if err := line.takeScheme(d.own, lookbackSaid, effectSaid); err != nil {
+		return level, err
+	}
+	level.Lookback, level.Refuse = line.lookback, !line.noteOnly
 	if line.from.IsZero() {
 		return level, errors.New("from is missing; give a column from, or --from")
 	}
@@ -224,16 +250,8 @@ func parseDay(s string) (time.Time, error) {
 	return parseTime(s)
 }
 
-func importAreas(cmd *cobra.Command, t *terminal, s *speech, d *riskFlags, list riskList, liftMissing bool) error {
+func importAreas(cmd *cobra.Command, t *terminal, s *speech, id statement.Region, c *client.Client, d *riskFlags, list riskList, liftMissing bool) error {
 	ctx := cmd.Context()
-	id, err := s.speaker()
-	if err != nil {
-		return err
-	}
-	c, err := s.client()
-	if err != nil {
-		return err
-	}
 	now, err := c.RiskAreas(ctx, time.Time{})
 	if err != nil {
 		return err

@@ -11,9 +11,9 @@ import (
 	"concordat/ledger/statement"
 )
 
-func importFlags(t *testing.T) *riskFlags {
+func importFlags(t *testing.T) *listFlags {
 	t.Helper()
-	d := &riskFlags{scheme: "ecdc-2021-06", lookback: 14, legalRef: "decree 7"}
+	d := &listFlags{riskFlags: riskFlags{scheme: "ecdc-2021-06", lookback: 14, legalRef: "decree 7"}}
 	if err := d.from.Set("2021-06-03T00:00:00Z"); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +44,27 @@ func TestReadRiskList(t *testing.T) {
 	semicolons, err := importFlags(t).parseList([]byte("area;level;legal_ref\nXA-1;red;decree 8, article 2\n"))
 	if err != nil || semicolons["XA-1"].level.LegalRef != "decree 8, article 2" {
 		t.Errorf("with semicolons: %+v, %v", semicolons, err)
+	}
+}
+
+// TestRiskListTakesScheme: what neither a line nor a flag says is as the
+// authority's own scheme has the level.
+func TestRiskListTakesScheme(t *testing.T) {
+	d := importFlags(t)
+	d.own = &client.Scheme{Authority: "XA", Name: "ecdc-2021-06", Levels: []client.SchemeLevel{{Name: "green"}, {Name: "red", Refuse: true, Lookback: 10}}}
+	list, err := d.parseList([]byte("area,level,lookback_days,effect\nXA-1,green,,\nXA-2,red,,\nXA-3,red,7,note\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for area, want := range map[statement.Area]string{
+		"XA-1": "green, stays noted for 14 days", "XA-2": "red, stays refused for 10 days", "XA-3": "red, stays noted for 7 days",
+	} {
+		if got := levelInWords(list[area].level); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", area, got, want)
+		}
+	}
+	if _, err := d.parseList([]byte("area,level\nXA-1,purple\n")); err == nil || !strings.Contains(err.Error(), `level "purple" is none of the scheme ecdc-2021-06 that XA has published: green, red`) {
+		t.Errorf("a level that the scheme has not: %v", err)
 	}
 }
 
@@ -80,7 +101,7 @@ func FuzzRiskList(f *testing.F) {
 	f.Add([]byte("area,level,from,until,lookback_days,effect,legal_ref\nEL30,red,2021-06-01,2021-07-01,14,refuse,x\n"))
 	f.Add([]byte("area;level\n310115;high\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d := &riskFlags{scheme: "default", lookback: 14, from: moment{time.Unix(1, 0)}}
+		d := &listFlags{riskFlags: riskFlags{scheme: "default", lookback: 14, from: moment{time.Unix(1, 0)}}}
 		list, err := d.parseList(text)
 		if err != nil {
 			return

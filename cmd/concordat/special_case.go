@@ -112,8 +112,12 @@ func readCondition(s string) (*statement.Document, error) {
 			return nil, err
 		}
 	}
-	if _, err := certlogic.Parse(text); err != nil {
+	expression, err := certlogic.Parse(text)
+	if err != nil {
 		return nil, usage("--condition: %w", err)
+	}
+	if problems := expression.Problems(); len(problems) > 0 {
+		return nil, usage("--condition is not CertLogic 1.3: %s", strings.Join(problems, "; "))
 	}
 	d, err := rules.Document(text)
 	if err != nil {

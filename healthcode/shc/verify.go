@@ -6,9 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"fmt"
-	"math/big"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/es256"
 )
 
 // verify checks the signature under key, over the characters received. The
@@ -22,9 +22,7 @@ func (s *jws) verify(key crypto.PublicKey) error {
 		return fmt.Errorf("%w: the curve is not P-256", healthcode.ErrKeyUnsuitable)
 	}
 	digest := sha256.Sum256(s.input)
-	r := new(big.Int).SetBytes(s.signature[:signatureSize/2])
-	v := new(big.Int).SetBytes(s.signature[signatureSize/2:])
-	if !ecdsa.Verify(k, digest[:], r, v) {
+	if !es256.Verify(k, digest[:], s.signature[:]) {
 		return fmt.Errorf("%w: not made by this P-256 key over these characters", healthcode.ErrSignature)
 	}
 	return nil

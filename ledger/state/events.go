@@ -35,7 +35,16 @@ func (e *RevocationEvent) Spares(issued statement.Time) bool {
 // it. Most hashes have no events, and for those it costs one Scan of an absent
 // prefix.
 func (v View) Revocations(h statement.RevocationHash, limit int) (events []RevocationEvent, more bool, err error) {
-	events, more, err = v.events(RevocationPrefix(h), limit)
+	prefix := RevocationPrefix(h)
+	if p, ok := v.Reader.(Prober); ok {
+		var some bool
+		if some, err = p.Any(prefix); err == nil && !some {
+			return nil, false, nil
+		}
+	}
+	if err == nil {
+		events, more, err = v.events(prefix, limit)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("reading what is said of revocation hash %x: %w", h, err)
 	}

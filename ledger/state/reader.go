@@ -17,6 +17,13 @@ type Reader interface {
 	Scan(prefix []byte, fn func(key, value []byte) (more bool, err error)) error
 }
 
+// Prober is a Reader that can say, more cheaply than by Scan, whether there is a
+// key that begins with prefix. Nearly all codes are in no revocation list.
+type Prober interface {
+	Reader
+	Any(prefix []byte) (bool, error)
+}
+
 // Write sets the value under a key; a nil Value deletes it. What Apply returns
 // belongs to the caller, but writes of one batch may share their Value.
 type Write struct {

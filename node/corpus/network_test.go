@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"concordat/client"
 	"concordat/client/authority"
@@ -80,7 +81,7 @@ func build(ctx context.Context, dir string) (err error) {
 	if err := observe(world); err != nil {
 		return err
 	}
-	world.Config = func(_ string, c *node.Config) { c.Vouch.Seal = 1e9 }
+	world.Config = func(_ string, c *node.Config) { c.Profile, c.Vouch.Seal = "country", time.Second }
 	for _, r := range validators {
 		if err := world.Start(r); err != nil {
 			return err
@@ -174,8 +175,17 @@ func say(ctx context.Context, region, at string, all []saying) error {
 	}
 	a := client.Author{Client: world.Client(at), Authority: dir.ID(), Network: world.Doc.ID(), Key: key.Ed25519()}
 	for _, s := range all {
-		if _, err := a.Say(ctx, s.body, s.attachment, client.Ordered); err != nil {
-			return fmt.Errorf("%s at %s, %s: %w", region, at, s.body.Kind(), err)
+		v, err := a.Compose(ctx, s.body, 0)
+		if err != nil {
+			return err
+		}
+		said := func() bool {
+			_, err = a.Client.Submit(ctx, v.Raw(), s.attachment, client.Ordered)
+			var f *client.Failure
+			return !errors.As(err, &f) || !f.Retriable() // while a busy machine has the network look for a leader
+		}
+		if late := nodetest.Await(ctx, "the statement to be ordered", said); late != nil || err != nil {
+			return fmt.Errorf("%s at %s, %s: %w", region, at, s.body.Kind(), errors.Join(late, err))
 		}
 	}
 	return nil

@@ -136,5 +136,18 @@ func (s *shapes) lookAtRules(t *testing.T, look func(name string, a answer, stat
 	}
 	said(t, 3, &statement.RetireValueSet{ID: "shapes", Reason: "over"}, nil)
 	look("ValueSets", get(t, "/v1/value-sets"), 200)
+
+	// A special case overrules an area that would refuse, on a day that no other test asks about.
+	code, day := registered(t, "AT-1"), clock.AddDate(0, 0, 20)
+	said(t, 1, risk("XA-SHAPES-RULED"), nil)
+	pupils := &statement.DeclareCase{Name: "shapes", Admit: true, From: statement.TimeOf(day), Until: statement.TimeOf(day.Add(time.Hour)), Reason: "pupils"}
+	if a := submit(t, "final", network.Sign(t, region, 1, pupils), nil); a.status != http.StatusOK {
+		t.Fatalf("%d: %s", a.status, a.body)
+	}
+	admitted := postCheck(t, client.Check{Codes: []string{code.Text}, At: &day, Itinerary: []client.Stay{{Area: "XA-SHAPES-RULED", From: clock, To: day}}})
+	look("CheckAnswer", admitted, 200)
+	if !strings.Contains(string(admitted.body), `"overruledBy":"shapes"`) {
+		t.Errorf("nothing is overruled: %s", admitted.body)
+	}
 	look("Reasons", get(t, "/v1/reasons", "Accept-Language", "de"), 200)
 }

@@ -26,6 +26,7 @@ import (
 type Sentence struct {
 	format string
 	args   []any
+	ready  string // the sentence in English, where it was made ready
 }
 
 // Localized is an argument that has a text of its own for each language, such
@@ -36,7 +37,13 @@ type Localized interface {
 }
 
 // New makes a sentence of a format, as fmt has them, and its arguments.
-func New(format string, args ...any) Sentence { return Sentence{format, args} }
+func New(format string, args ...any) Sentence { return Sentence{format: format, args: args} }
+
+// Ready gives the sentence, made ready to be said often: it remembers how it reads in English.
+func (s Sentence) Ready() Sentence {
+	s.ready = s.String()
+	return s
+}
 
 // IsZero reports whether the sentence says nothing.
 func (s Sentence) IsZero() bool { return s.format == "" }
@@ -60,6 +67,9 @@ func (s Sentence) In(l Language) string {
 // it leaves all but the plainest: a check says some twenty sentences and parts of
 // sentences, and by fmt alone they would cost as much as reading the code.
 func (s Sentence) appendIn(to []byte, l Language) []byte {
+	if s.ready != "" && l == English {
+		return append(to, s.ready...)
+	}
 	format := s.format
 	if said, ok := catalogues[l][s.format]; ok {
 		format = said
@@ -144,7 +154,7 @@ func Join(parts ...Sentence) Sentence {
 	for i, p := range parts {
 		args[i] = p
 	}
-	return Sentence{strings.TrimSuffix(strings.Repeat("%s, ", len(parts)), ", "), args}
+	return Sentence{format: strings.TrimSuffix(strings.Repeat("%s, ", len(parts)), ", "), args: args}
 }
 
 // Language is a language that sentences are said in, by its BCP 47 tag.

@@ -8,9 +8,9 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
-	"math/big"
 
 	"concordat/healthcode"
+	"concordat/healthcode/internal/es256"
 )
 
 // Verify checks the signature under key. The header's algorithm must be the one
@@ -67,11 +67,9 @@ func (m *Message) verifyES256(k *ecdsa.PublicKey) error {
 	if len(m.Signature) != 2*size {
 		return fmt.Errorf("%w: %d bytes; r and s on %s have %d, and DER is refused", healthcode.ErrSignature, len(m.Signature), k.Curve.Params().Name, 2*size)
 	}
-	r := new(big.Int).SetBytes(m.Signature[:size])
-	s := new(big.Int).SetBytes(m.Signature[size:])
 	for _, form := range m.signedForms() {
 		digest := sha256.Sum256(form)
-		if ecdsa.Verify(k, digest[:], r, s) {
+		if es256.Verify(k, digest[:], m.Signature) {
 			return nil
 		}
 	}
