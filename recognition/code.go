@@ -258,8 +258,8 @@ func (c *CodeReport) fill(r *registration) {
 // it is another than the key's. A name that is no region id (a ministry's)
 // names none; a region and a part of it do not differ.
 func otherRegion(v *healthcode.Verified, key statement.Region) (statement.Region, bool) {
-	named, err := statement.ParseRegion(v.Issuer())
-	if err != nil {
+	named, is := regionOf(v.Issuer())
+	if !is {
 		return "", false
 	}
 	a, b := statement.Area(named), statement.Area(key)
@@ -275,8 +275,17 @@ func otherIssuer(v *healthcode.Verified, registered string) bool {
 
 // namesRegion reports whether the code names exactly this region as its issuer.
 func namesRegion(v *healthcode.Verified, r statement.Region) bool {
-	named, err := statement.ParseRegion(v.Issuer())
-	return err == nil && named == r
+	named, is := regionOf(v.Issuer())
+	return is && named == r
+}
+
+// regionOf gives the region of which an issuer's name is the id.
+func regionOf(issuer string) (statement.Region, bool) {
+	if strings.Contains(issuer, "://") {
+		return "", false // so much is seen without a look at all regions
+	}
+	named, err := statement.ParseRegion(issuer)
+	return named, err == nil
 }
 
 // inOrder gives registrations by region and thumbprint, as the ledger keeps them.

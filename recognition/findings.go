@@ -16,7 +16,7 @@ type findings struct {
 
 // usualReasons is about how many reasons there are about a code that is
 // recognised: room for them is made at once.
-const usualReasons = 16
+const usualReasons = 12
 
 // take appends the reasons of others, which are f's from then on.
 func (f *findings) take(others *findings) {

@@ -143,6 +143,17 @@ func TestSameAnswer(t *testing.T) {
 			return b
 		}
 		want := text(recognition.Decide(shown, q, n.view()))
+		// What other questions have left in a Recall, and what the same question has.
+		recalled := recognition.NewRecall().Over(n.view())
+		for _, region := range []statement.Region{"XB", "XC", "XA"} {
+			other := q
+			other.Region, other.At = region, at
+			for _, s := range codes {
+				text(warm.Decide([]recognition.Code{s.code()}, other, recalled))
+			}
+		}
+		fresh := recognition.NewRecall().Over(n.view())
+		text(recognition.Decide(shown, q, fresh))
 		for name, got := range map[string][]byte{
 			"again":                     text(recognition.Decide(shown, q, n.view())),
 			"on a copy":                 text(recognition.Decide(shown, q, n.clone().view())),
@@ -150,6 +161,9 @@ func TestSameAnswer(t *testing.T) {
 			"remembering little":        text(tiny.Decide(shown, q, n.view())),
 			"remembering other answers": text(warm.Decide(shown, q, n.view())),
 			"all of it final":           text(warm.DecideBoth(shown, q, n.view(), n.view())),
+			"recalling others":          text(recognition.Decide(shown, q, recalled)),
+			"recalling itself":          text(warm.Decide(shown, q, fresh)),
+			"recalled and final":        text(warm.DecideBoth(shown, q, recalled, fresh)),
 		} {
 			if !bytes.Equal(got, want) {
 				r.Fatalf("%s:\n%s\nwant\n%s", name, got, want)

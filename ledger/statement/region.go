@@ -38,25 +38,69 @@ func ParseRegion(s string) (Region, error) {
 	return r, nil
 }
 
-// ParseArea reads an area id as people write it. A six-digit GB/T 2260 code is
-// China's, alone or after "CN-": `310115` is `CN-31-0115`. The zeros that fill
-// up the code of a province or prefecture are left out: `310000` is `CN-31`,
-// `310100` is `CN-31-01`. A NUTS code of level 1 to 3 stands for the area under
-// its country: `EL30` is `GR-EL30`, `de212` is `DE-DE212`. (NUTS level 0 is the
-// country.) Other codes, those of ISO 3166-2 among them, are written out.
+// ParseArea reads an area id as people write it. A GB/T 2260 code is China's, of
+// six digits alone or after "CN-", and a GB/T 10114 code of nine or twelve digits
+// goes on with townships and villages: `310115` is `CN-31-0115`, `310115004` is
+// `CN-31-0115-004`, `CN-3101` is `CN-31-01`. The zeros that fill up the code of
+// something larger are left out: `310000` is `CN-31`, `310100` is `CN-31-01`. A
+// NUTS code of level 1 to 3 stands for the area under its country: `EL30` is
+// `GR-EL30`, `de212` is `DE-DE212`. (NUTS level 0 is the country.) Other codes,
+// those of ISO 3166-2 among them, are written out.
 func ParseArea(s string) (Area, error) {
 	t := spell(s)
-	code := strings.TrimPrefix(t, "CN-")
-	if len(code) == 6 && digits(code) {
-		t = "CN-" + code[:2] + "-" + code[2:]
+	if t != "" && t[0] >= '0' && t[0] <= '9' && (len(t) == 6 || len(t) == 9 || len(t) == 12) && digits(t) {
+		t = "CN-" + t
 	} else if country, ok := nutsCountry(t); ok {
 		t = country + "-" + t
+	}
+	t, err := takeApart(t)
+	if err != nil {
+		return "", err
 	}
 	a := Area(trimFill(t))
 	if err := a.Validate(); err != nil {
 		return "", err
 	}
 	return a, nil
+}
+
+// takeApart puts the parts of one of China's codes where they belong, so that
+// every place has one id, under all that covers it. Digits that are no such code
+// are refused: read as a place of their own they would lie nowhere, and what is
+// declared of the place that was meant would not be found.
+func takeApart(s string) (string, error) {
+	rest, ok := strings.CutPrefix(s, "CN-")
+	if !ok {
+		return s, nil
+	}
+	code, finer, more := strings.Cut(rest, "-")
+	if len(code) <= 2 || !digits(code) {
+		return s, nil
+	}
+	parts := []string{"CN", code[:2]}
+	switch len(code) {
+	case 4:
+		if more {
+			return "", fmt.Errorf("%w: %.64q; write a county with all its six digits", ErrArea, s)
+		}
+		if code[2:] != "00" {
+			parts = append(parts, code[2:])
+		}
+	case 6, 9, 12:
+		parts = append(parts, code[2:6])
+		for code = code[6:]; code != ""; code = code[3:] {
+			parts = append(parts, code[:3])
+		}
+	default:
+		return "", fmt.Errorf("%w: %.64q; China's codes have 2, 4, 6, 9 or 12 digits (GB/T 2260, GB/T 10114)", ErrArea, s)
+	}
+	for len(parts) > 3 && parts[len(parts)-1] == "000" && !more {
+		parts = parts[:len(parts)-1]
+	}
+	if more {
+		parts = append(parts, finer)
+	}
+	return strings.Join(parts, "-"), nil
 }
 
 // trimFill cuts the zeros of a GB/T 2260 code that names less than a county,

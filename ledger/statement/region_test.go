@@ -38,6 +38,9 @@ func TestParseArea(t *testing.T) {
 		"310000": "CN-31", "310100": "CN-31-01", "CN-31-0000": "CN-31", "CN-31-0100": "CN-31-01", "CN-31-01": "CN-31-01",
 		"DE-BY": "DE-BY", "AT-AT13": "AT-AT13", "EL-A": "GR-A", "XA": "XA", "CN-SH": "CN-31", "CN-SH-0115": "CN-31-0115", "CHN-SH": "CN-31", "CN-QQ": "CN-QQ", "HK": "HK", "CN-HK": "CN-81",
 		"EL30": "GR-EL30", "el30": "GR-EL30", "UKC11": "GB-UKC11", "DE212": "DE-DE212", "DEA": "DE-DEA", "itc4c": "IT-ITC4C", "FRA": "FR", "GRC": "GR", "AUT-AT13": "AT-AT13", "GR-EL30": "GR-EL30", "EL-EL30": "GR-EL30", "CN-31-0115-A7": "CN-31-0115-A7",
+		"310115004": "CN-31-0115-004", "CN-310115004": "CN-31-0115-004", "CN-310115-004": "CN-31-0115-004", "310115004001": "CN-31-0115-004-001",
+		"310115000": "CN-31-0115", "310115000000": "CN-31-0115", "310100000000": "CN-31-01", "CN-3101": "CN-31-01", "CN-3100": "CN-31",
+		"CN-31011": "", "CN-3101150": "", "CN-3101-15": "", "CN-31-0115-004": "CN-31-0115-004", "CN-310": "",
 		"XA-31-0100": "XA-31-0100",                // only China's codes are filled up with zeros
 		"GR30":       "", "XK1": "", "DE2123": "", // no NUTS code: GR is EL there, Kosovo has none, and a code has five characters at most
 		"31011": "", "3101150": "", "31011X": "", "": "", "１２３４５６": "", "XA-": "",

@@ -123,9 +123,12 @@ func essence(t fatal, raw []byte) string {
 	return out.String()
 }
 
+// decide decides from a state.
+type decide func([]recognition.Code, recognition.Query, recognition.State) (recognition.Decision, error)
+
 // offline is the answer of a verifier who has a bundle and no node
 // (`concordat check --bundle`).
-func offline(t fatal, b *bundle.Bundle, q client.Check) []byte {
+func offline(t fatal, b *bundle.Bundle, q client.Check, decide decide) []byte {
 	t.Helper()
 	var things []intake.Shown
 	for _, text := range q.Codes {
@@ -142,7 +145,7 @@ func offline(t fatal, b *bundle.Bundle, q client.Check) []byte {
 	if err := query.Validate(len(readings)); err != nil {
 		t.Fatalf("%v", err)
 	}
-	d, err := recognition.Decide(recognition.CodesOf(readings), query, b.State())
+	d, err := decide(recognition.CodesOf(readings), query, b.State())
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
