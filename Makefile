@@ -29,7 +29,7 @@ RACE_SKIP = ^(TestRotateKeys|TestRotatedBeforeHandover|TestRotatedWhileDown|Test
 
 .PHONY: help
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## build bin/concordat
@@ -62,8 +62,12 @@ BENCHFLAGS ?=
 .PHONY: bench
 bench: build ## statements and checks per second beside others, and look-ups among HASHES (1000000)
 	$(GO) run ./testnet/bench -command bin/concordat -peers '$(PEERS)' -rounds $(ROUNDS) -clients $(CLIENTS) $(BENCHFLAGS)
-	CHECK_BENCH_HASHES=$(HASHES) $(GO) test ./node -run '^$$' -bench Check -benchtime 3s -timeout 1h
+	CHECK_BENCH_HASHES=$(HASHES) $(GO) test ./node -run '^$$' -bench 'Check$$' -benchtime 3s -timeout 1h
 	LEDGER_BENCH_HASHES=$(HASHES) $(GO) test ./ledger -run '^$$' -bench Lookup -timeout 1h
+
+.PHONY: bench-check
+bench-check: ## what a check costs beside the verification of its signature, for each format
+	$(GO) test ./node -run '^$$' -bench CheckFormats -benchtime 3s
 
 # How many statements a node with an empty disk catches up with. A million take
 # some five minutes to load, and 2 GiB of memory.

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"concordat/ledger/merkle"
+	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
 
@@ -214,5 +215,77 @@ func TestViewOfClosedLedger(t *testing.T) {
 	}
 	if err := l.Flush(); !errors.Is(err, ErrClosed) {
 		t.Errorf("flushing a closed ledger gave %v", err)
+	}
+}
+
+// TestViewBeside: what is kept beside the ledger is made once for all views of a
+// moment, and another for the next.
+func TestViewBeside(t *testing.T) {
+	n := newNetwork(t, "beside.test")
+	l := n.open(t, small(vfs.NewMem()))
+	made := 0
+	beside := func(v *View) int { return v.Beside(func() any { made++; return made }).(int) }
+	v, again := l.View(), l.View()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if got := beside(v); got != 1 {
+				t.Errorf("kept %d, want the first that was made", got)
+			}
+		})
+	}
+	all.Wait()
+	kept := again.Retain()
+	must(t, l, Position{1, 1}, n.seal(t, l.Head(), 1, n.say(t, "XA", 1, grant("XB"))))
+	later := l.View()
+	if a, b, c := beside(again), beside(kept), beside(later); a != 1 || b != 1 || c != 2 {
+		t.Errorf("kept %d, %d and, after the ledger grew, %d; want 1, 1 and 2", a, b, c)
+	}
+	for _, v := range []*View{v, again, kept, later} {
+		closeView(t, v)
+	}
+	closeLedger(t, l)
+	if got := beside(l.View()); got != 3 {
+		t.Errorf("beside a closed ledger %d is kept; want what is made then", got)
+	}
+}
+
+// TestViewAny: there is something under a prefix where Scan finds something, be
+// the prefix one that filters know or not.
+func TestViewAny(t *testing.T) {
+	n := newNetwork(t, "any.test")
+	l := n.open(t, small(vfs.NewMem()))
+	must(t, l, Position{1, 1}, n.seal(t, l.Head(), 1, n.revoke(t, "XB", testHashes(0, 3), "lost")))
+	v := l.View()
+	hashes := testHashes(0, 4)
+	var prefixes [][]byte
+	for i := range hashes {
+		whole := state.RevocationPrefix(hashes[i])
+		for _, cut := range []int{0, 1, 5} {
+			prefixes = append(prefixes, whole[:len(whole)-cut])
+		}
+	}
+	prefixes = append(prefixes, nil, []byte{0xfe}, make([]byte, 100))
+	found := 0
+	for _, p := range prefixes {
+		want := false
+		if err := v.Scan(p, func([]byte, []byte) (bool, error) { want = true; return false, nil }); err != nil {
+			t.Fatal(err)
+		}
+		got, err := v.Any(p)
+		if err != nil || got != want {
+			t.Errorf("under %x: %v, %v; want %v", p, got, err, want)
+		}
+		if got {
+			found++
+		}
+	}
+	if found == 0 || found == len(prefixes) {
+		t.Errorf("something stands under %d of %d prefixes, so little was compared", found, len(prefixes))
+	}
+	closeView(t, v)
+	closeLedger(t, l)
+	if _, err := l.View().Any(prefixes[0]); !errors.Is(err, ErrClosed) {
+		t.Errorf("of a closed ledger: %v", err)
 	}
 }

@@ -180,11 +180,13 @@ func (j *judge) judgeByRules(f *findings, v *verdict) error {
 	if err != nil {
 		return err
 	}
-	own, err := j.book(j.query.Region)
-	if err != nil {
+	// Whose invalidation rules count: those of whoever the code is judged as, and of
+	// the others whose word counts on its key (W2).
+	issuers := append([]statement.Region{v.key.Region}, v.also...)
+	if none, err := j.ruleless(set, issuers); none || err != nil {
 		return err
 	}
-	issuers, err := j.book(v.key.Region)
+	own, err := j.book(j.query.Region)
 	if err != nil {
 		return err
 	}
@@ -194,7 +196,7 @@ func (j *judge) judgeByRules(f *findings, v *verdict) error {
 		f.add(RuleSetEmpty, nil, "%s judges the codes of %s by its rule set %q, in which no rule is in force at %s.", j.query.Region, v.key.Region, set, stamp(j.query.At))
 	}
 	r := &reading{j: j, f: f, v: v}
-	if err := r.chapter(own, accepts); err != nil {
+	if err := r.chapter(own, v.key.Region, accepts); err != nil {
 		return err
 	}
 	for i := range f.reasons { // what the verifying region itself demands, a case that admits overrules (SC3)
@@ -202,13 +204,46 @@ func (j *judge) judgeByRules(f *findings, v *verdict) error {
 			f.reasons[i].Overruled = v.admitted
 		}
 	}
-	if err := r.chapter(issuers, invalidates); err != nil {
-		return err
+	for _, issuer := range issuers {
+		b, err := j.book(issuer)
+		if err != nil {
+			return err
+		}
+		if err := r.chapter(b, issuer, invalidates); err != nil {
+			return err
+		}
 	}
 	if r.met > 0 {
-		f.add(RuleMet, &r.newest, "Rules that the code meets: %d (acceptance rules of %s in set %q, invalidation rules of %s).", r.met, j.query.Region, set, v.key.Region)
+		f.add(RuleMet, &r.newest, "Rules that the code meets: %d (acceptance rules of %s in set %q, invalidation rules of %s).", r.met, j.query.Region, set, listed(issuers))
 	}
 	return nil
+}
+
+// ruleless reports whether it is known, without a look into the ledger, that
+// neither the verifying region nor a code's issuers have ever published a rule,
+// and no set of rules is asked for.
+func (j *judge) ruleless(set string, issuers []statement.Region) (bool, error) {
+	if set != statement.DefaultRuleSet || !j.remembers() {
+		return false, nil
+	}
+	if any, err := j.publishes(j.query.Region); any || err != nil {
+		return false, err
+	}
+	for _, by := range issuers {
+		if any, err := j.publishes(by); any || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// publishes reports whether an authority has ever published a rule.
+func (j *judge) publishes(by statement.Region) (bool, error) {
+	records, err := j.state.Rules(by)
+	if err != nil {
+		return false, fmt.Errorf("reading the rules of %s: %w", by, err)
+	}
+	return len(records) > 0, nil
 }
 
 // ruleSet is the set of acceptance rules by which a region's codes are judged.
@@ -230,6 +265,7 @@ func (j *judge) ruleSet(of statement.Region) (string, error) {
 type reading struct {
 	j       *judge
 	f       *findings
+	told    *sparing // of the chapter
 	v       *verdict
 	payload any
 	foreign bool // it was said that codes of this format show nothing to rules
@@ -237,8 +273,16 @@ type reading struct {
 	newest  uint64 // of the rules that are met, the newest statement
 }
 
-// chapter judges by those rules of a book that are meant and apply.
-func (r *reading) chapter(b *book, meant func(*page) bool) error {
+// chapter judges by those rules of a book that are meant and apply, with the code
+// as issuer's.
+func (r *reading) chapter(b *book, issuer statement.Region, meant func(*page) bool) error {
+	r.told = &sparing{f: r.f}
+	err := r.judge(b, issuer, meant)
+	r.told.leftOut()
+	return err
+}
+
+func (r *reading) judge(b *book, issuer statement.Region, meant func(*page) bool) error {
 	var data map[string]any
 	for i := range b.pages {
 		p := &b.pages[i]
@@ -256,17 +300,18 @@ func (r *reading) chapter(b *book, meant func(*page) bool) error {
 			return nil
 		}
 		if p.rule == nil {
-			r.f.add(RuleUnreadable, at(p.version.Index), "Rule %s %s of %s cannot be read by this program: %s.", p.version.ID, p.version.Version, b.by, cause(p.err))
-			r.f.reasons[len(r.f.reasons)-1].Detail = p.version.ID
+			if r.told.add(RuleUnreadable, at(p.version.Index), "Rule %s %s of %s cannot be read by this program: %s.", p.version.ID, p.version.Version, b.by, cause(p.err)) {
+				r.f.reasons[len(r.f.reasons)-1].Detail = p.version.ID
+			}
 			continue
 		}
 		if data == nil {
-			given, err := r.j.given(r.v.verified, &r.v.key, b.by)
+			given, err := r.j.given(r.v.verified, issuer, b.by)
 			if err != nil {
 				return err
 			}
 			for _, u := range b.unread {
-				r.f.add(RuleUnreadable, at(u.set.ChangedAt), "Value set %s of %s, which its rules may look into, cannot be read by this program: %s.", u.set.ID, b.by, cause(u.err))
+				r.told.add(RuleUnreadable, at(u.set.ChangedAt), "Value set %s of %s, which its rules may look into, cannot be read by this program: %s.", u.set.ID, b.by, cause(u.err))
 			}
 			data = given.Data(r.payload)
 		}
@@ -295,43 +340,49 @@ func (r *reading) shows() bool {
 func (r *reading) rule(b *book, p *page, data map[string]any) {
 	v := &p.version
 	met, err := p.rule.Met(data, r.j.library.steps)
+	told := false
 	switch {
 	case met:
 		r.met++
 		r.newest = max(r.newest, v.Index)
 		return
 	case errors.Is(err, certlogic.ErrInvalid):
-		r.f.add(RuleUnreadable, at(v.Index), "Rule %s %s of %s cannot be judged by this program: %s. It says: %s", v.ID, v.Version, b.by, cause(err), demandOf(p.rule))
+		told = r.told.add(RuleUnreadable, at(v.Index), "Rule %s %s of %s cannot be judged by this program: %s. It says: %s", v.ID, v.Version, b.by, cause(err), demandOf(p.rule))
 	case err != nil:
-		r.f.add(RuleUnevaluable, at(v.Index), "Rule %s %s of %s cannot be judged for this code, and so is not met: %s. It says: %s", v.ID, v.Version, b.by, cause(err), demandOf(p.rule))
+		told = r.told.add(RuleUnevaluable, at(v.Index), "Rule %s %s of %s cannot be judged for this code, and so is not met: %s. It says: %s", v.ID, v.Version, b.by, cause(err), demandOf(p.rule))
 	default:
-		r.f.add(RuleNotMet, at(v.Index), "Rule %s %s of %s is not met: %s", v.ID, v.Version, b.by, demandOf(p.rule))
+		told = r.told.add(RuleNotMet, at(v.Index), "Rule %s %s of %s is not met: %s", v.ID, v.Version, b.by, demandOf(p.rule))
 	}
-	r.f.reasons[len(r.f.reasons)-1].Detail = v.ID
+	if told {
+		r.f.reasons[len(r.f.reasons)-1].Detail = v.ID
+	}
 }
 
 // demand is what a rule demands, in words; it has them in several languages. It
 // holds no more of the rule than that: an answer outlives what was remembered.
 type demand struct {
-	english string
-	in      []rules.Description
+	id    string // where the rule has no words
+	words *rules.Words
 }
 
-func demandOf(r *rules.Rule) demand {
-	return demand{cmp.Or(r.Describe(language.English).Desc, r.Identifier), r.Description}
-}
+func demandOf(r *rules.Rule) demand { return demand{r.Identifier, r.Words()} }
 
 // String is the demand in English.
 func (d demand) String() string { return d.In(sentence.English) }
 
 // In is the demand in a language, in English where the rule has none in that.
 func (d demand) In(l sentence.Language) string {
-	says := d.english
-	if l != sentence.English {
-		says = cmp.Or(rules.Describe(d.in, language.Make(string(l))).Desc, d.english)
-	}
-	return fmt.Sprintf("%q", says)
+	return fmt.Sprintf("%q", cmp.Or(d.words.Describe(tags[l]).Desc, d.id))
 }
+
+// tags are the languages of answers, as rules choose by them.
+var tags = func() map[sentence.Language]language.Tag {
+	all := make(map[sentence.Language]language.Tag)
+	for _, l := range sentence.Languages {
+		all[l] = language.Make(string(l))
+	}
+	return all
+}()
 
 // arrival is where the person arrives.
 func (j *judge) arrival() statement.Area {
@@ -341,18 +392,18 @@ func (j *judge) arrival() statement.Area {
 	return statement.Area(j.query.Region)
 }
 
-// given is what an authority's rules are given beside a code, its value sets
-// among it.
-func (j *judge) given(v *healthcode.Verified, k *state.IssuerKey, by statement.Region) (*rules.External, error) {
+// given is what an authority's rules are given beside a code of an issuer's, its
+// value sets among it.
+func (j *judge) given(v *healthcode.Verified, issuer, by statement.Region) (*rules.External, error) {
 	b, err := j.valueSets(by)
 	if err != nil {
 		return nil, err
 	}
 	country, part, _ := strings.Cut(string(j.arrival()), "-")
 	part, _, _ = strings.Cut(part, "-")
-	issuer, _, _ := strings.Cut(string(k.Region), "-")
+	from, _, _ := strings.Cut(string(issuer), "-")
 	return &rules.External{
-		Clock: j.query.At, ValueSets: b.sets, Country: country, Region: part, Issuer: issuer, KeyID: keyID(v.KeyID()),
+		Clock: j.query.At, ValueSets: b.sets, Country: country, Region: part, Issuer: from, KeyID: keyID(v.KeyID()),
 		IssuedAt: v.IssuedAt(), ExpiresAt: v.ExpiresAt(),
 	}, nil
 }

@@ -38,16 +38,19 @@ func (j *judge) specialCases(r *registration) error {
 	if err != nil {
 		return err
 	}
-	f, to := &r.findings, j.query.Region
+	if len(cases) == 0 {
+		return nil
+	}
+	f, to := &sparing{f: &r.findings}, j.query.Region
 	for i := range cases {
 		c := &cases[i]
-		if !fits(&c.Case, r) {
+		if !j.fits(&c.Case, r) {
 			continue
 		}
 		why := because(c.Case.Reason, c.Case.LegalRef)
 		holds, unreadable := true, error(nil)
 		if c.Case.Condition != nil {
-			if holds, unreadable, err = j.condition(c.Case.Condition, r); err != nil {
+			if holds, unreadable, err = j.condition(c, r); err != nil {
 				return err
 			}
 		}
@@ -66,8 +69,9 @@ func (j *judge) specialCases(r *registration) error {
 			f.add(SpecialCaseRefused, at(c.ChangedAt), "%s refuses such codes as special case %q%s.", to, c.Case.Name, why)
 		}
 	}
+	f.leftOut()
 	if r.admitted != "" {
-		overrule(f.reasons, r.admitted)
+		overrule(r.findings.reasons, r.admitted)
 	}
 	return nil
 }
@@ -93,9 +97,27 @@ func admit(reasons []Reason, verdicts []verdict) {
 	}
 }
 
+// exception is a special case in force, and what was found of its condition:
+// the document is read once in a decision, and evaluated once for each code and
+// region of registration, because nothing else of a registration shows in it.
+type exception struct {
+	state.SpecialCase
+	read       bool
+	expression *certlogic.Expression
+	unreadable error
+	code       int                       // that outcomes are of
+	outcomes   map[statement.Region]held // by whose key verifies it
+}
+
+// held is what a condition came to.
+type held struct {
+	holds      bool
+	unreadable error
+}
+
 // casesInForce reads the special cases of the verifying region that count at the
 // time asked about, by name: once, and only when a code is there to fit.
-func (j *judge) casesInForce() ([]state.SpecialCase, error) {
+func (j *judge) casesInForce() ([]exception, error) {
 	if j.casesRead {
 		return j.cases, nil
 	}
@@ -105,7 +127,7 @@ func (j *judge) casesInForce() ([]state.SpecialCase, error) {
 	}
 	for i := range all {
 		if standsAt(&all[i], j.query.At) {
-			j.cases = append(j.cases, all[i])
+			j.cases = append(j.cases, exception{SpecialCase: all[i]})
 		}
 	}
 	j.casesRead = true
@@ -121,10 +143,17 @@ func standsAt(c *state.SpecialCase, at time.Time) bool {
 // apart, fits a code under a registration. A code that does not say when it was
 // issued may have been issued at any time: so it fits what refuses, and not what
 // admits.
-func fits(c *statement.DeclareCase, r *registration) bool {
+//
+// The ledger does not hold a registration's key against its certificate, by whose
+// thumbprint a special case names it. So where the one is not of the other, the
+// registration is none that a case which admits could have meant.
+func (j *judge) fits(c *statement.DeclareCase, r *registration) bool {
 	k, v := &r.key, r.verified
 	if c.Region != "" && c.Region != k.Region ||
 		!among(c.Kinds, statement.CodeKind(v.Kind())) || !among(c.Formats, string(v.Format())) || !among(c.Keys, k.Thumbprint) {
+		return false
+	}
+	if c.Admit && len(c.Keys) > 0 && !j.certified(k) {
 		return false
 	}
 	if c.IssuedFrom == 0 && c.IssuedUntil == 0 {
@@ -136,33 +165,97 @@ func fits(c *statement.DeclareCase, r *registration) bool {
 	return !c.Admit
 }
 
+// certified reports whether a registration's certificate, if it has one, is of its key.
+func (j *judge) certified(k *state.IssuerKey) bool {
+	if len(k.Certificate) == 0 {
+		return true // its thumbprint is the key's
+	}
+	c, err := j.keys.certificate(k.Certificate)
+	return err == nil && c.publicKey == string(k.PublicKey)
+}
+
 // condition evaluates the condition of a special case for a code under a
 // registration. That it cannot be judged is no error: unreadable says why, and
 // nothing of the code.
-func (j *judge) condition(d *statement.Document, r *registration) (holds bool, unreadable, err error) {
+func (j *judge) condition(c *exception, r *registration) (holds bool, unreadable, err error) {
+	j.readCondition(c)
+	if c.unreadable != nil {
+		return false, c.unreadable, nil
+	}
+	if c.outcomes == nil || c.code != j.at {
+		c.code, c.outcomes = j.at, make(map[statement.Region]held, 1)
+	}
+	o, known := c.outcomes[r.key.Region]
+	if !known {
+		if o.holds, o.unreadable, err = j.evaluate(c.expression, r); err != nil {
+			return false, nil, err
+		}
+		c.outcomes[r.key.Region] = o
+	}
+	return o.holds, o.unreadable, nil
+}
+
+// readCondition reads the condition of a special case, once, if there is text left to be read.
+func (j *judge) readCondition(c *exception) {
+	if c.read {
+		return
+	}
+	c.read = true
 	j.openLibrary()
-	if d.Size > uint64(j.library.conditionText) || j.library.conditionSteps.Left() == 0 {
-		return false, errConditions, nil
+	d := c.Case.Condition
+	if d.Size > uint64(j.library.conditionText) {
+		c.unreadable = errConditions
+		return
 	}
 	j.library.conditionText -= int(d.Size)
-	e, unreadable := j.keys.condition(d)
-	if unreadable != nil {
-		return false, unreadable, nil
+	c.expression, c.unreadable = j.keys.condition(d)
+}
+
+// showing is what conditions look at of the code that is judged, by whose key verifies it.
+type showing struct {
+	code int
+	by   map[statement.Region]map[string]any
+}
+
+// show gives what conditions look at of a code under a registration; nil where
+// its format shows nothing.
+func (j *judge) show(r *registration) (map[string]any, error) {
+	if j.shown.by == nil || j.shown.code != j.at {
+		j.shown = showing{j.at, make(map[statement.Region]map[string]any, 1)}
 	}
-	payload := r.verified.Payload()
-	if payload == nil {
-		return false, errNoPayload, nil
+	data, known := j.shown.by[r.key.Region]
+	if known {
+		return data, nil
 	}
-	external, err := j.given(r.verified, &r.key, j.query.Region)
+	if payload := r.verified.Payload(); payload != nil {
+		external, err := j.given(r.verified, r.key.Region, j.query.Region)
+		if err != nil {
+			return nil, err
+		}
+		data = external.Data(payload)
+	}
+	j.shown.by[r.key.Region] = data
+	return data, nil
+}
+
+// evaluate evaluates a condition for a code under a registration.
+func (j *judge) evaluate(e *certlogic.Expression, r *registration) (holds bool, unreadable, err error) {
+	data, err := j.show(r)
 	if err != nil {
 		return false, nil, err
+	}
+	if data == nil {
+		return false, errNoPayload, nil
 	}
 	if own := j.library.books[j.query.Region]; len(own.unread) > 0 {
 		return false, fmt.Errorf("value set %s, which it may look into, cannot be read: %w", own.unread[0].set.ID, own.unread[0].err), nil
 	}
+	if j.library.conditionSteps.Left() == 0 {
+		return false, errConditions, nil
+	}
 	most := min(certlogic.MaxSteps, j.library.conditionSteps.Left())
 	own := certlogic.NewBudget(most)
-	result, unreadable := e.EvaluateWithin(external.Data(payload), own)
+	result, unreadable := e.EvaluateWithin(data, own)
 	j.library.conditionSteps.Spend(most - own.Left())
 	return certlogic.IsTrue(result), unreadable, nil
 }

@@ -20,7 +20,8 @@ type registration struct {
 	key      state.IssuerKey
 	verified *healthcode.Verified
 	findings findings
-	admitted string // the special case that admits the code so; "": none does
+	also     []statement.Region // who else has registered the key, and has a word on it (W2)
+	admitted string             // the special case that admits the code so; "": none does
 }
 
 // verdict is what one code came to.
@@ -28,6 +29,7 @@ type verdict struct {
 	report   CodeReport
 	verified *healthcode.Verified // nil: no registered key verifies it
 	key      state.IssuerKey      // that it is judged under
+	also     []statement.Region   // who else has registered that key, and has a word on it (W2)
 	admitted string               // the special case that admits it; "": none does
 }
 
@@ -64,7 +66,7 @@ func (j *judge) code(f *findings, c Code) (verdict, error) {
 		best.findings.reasons[i].Code = f.code
 	}
 	f.take(&best.findings)
-	v.verified, v.key, v.admitted = best.verified, best.key, best.admitted
+	v.verified, v.key, v.also, v.admitted = best.verified, best.key, best.also, best.admitted
 	v.report.fill(best)
 	return v, nil
 }
@@ -198,6 +200,7 @@ func (j *judge) registration(r *registration, said *said) error {
 	if err != nil {
 		return err
 	}
+	r.also = voices.registrants(k, same)
 	j.key(f, k, v, same, voices)
 	f.add(SignatureValid, nil, "The signature is good.")
 	j.time(f, v)

@@ -110,7 +110,10 @@
 //	    window, until it is ended. It fits a code if all that it names fits: region
 //	    and key under which the code is judged (W1), kind, format, time of issue,
 //	    condition. A code that does not say when it was issued fits a window of issue
-//	    that refuses, and none that admits.
+//	    that refuses, and none that admits. One that admits names a region, and so
+//	    does one that names keys, because anybody may register another's certificate;
+//	    a registration whose certificate is not of its key is none of the keys that
+//	    one which admits names.
 //	SC2 One that refuses weighs more than one that admits.
 //	SC3 One that admits overrules what the region itself has in the code's way: a
 //	    recognition that is missing, suspended or does not cover it, its acceptance
@@ -121,14 +124,18 @@
 //	SC4 Where it cannot be judged whether a condition holds, one that refuses leaves
 //	    the answer open, and one that admits does not count. The conditions of one
 //	    decision take so many steps, and so much text, and no more (MaxRuleSteps,
-//	    MaxRuleText), apart from what its rules may take.
+//	    MaxRuleText), apart from what its rules may take. Each is read once, and
+//	    evaluated once for each code and region whose key verifies it.
 //
 // # Rules
 //
 //	R1  The checking region's acceptance rules apply to the codes shown there: to its
 //	    own those of the set "default", to another region's those of the set that its
 //	    recognition names. The invalidation rules of a code's own region apply to the
-//	    code wherever it is shown, in whichever set they are.
+//	    code wherever it is shown, in whichever set they are; and so do those of every
+//	    other region that has registered the same public key and whose word counts on
+//	    it (W2): a code that its maker invalidated stays so under a copy of the key.
+//	    To those rules it is the code of the region whose rules they are.
 //	R2  Of each rule, the highest version that is in force at the time asked about
 //	    counts, by the window that its statement gives it (T1), if the rule is not
 //	    retired by then.
@@ -145,6 +152,8 @@
 //	    that it recognises.
 //	R6  The rules of one decision take so many steps, and so much text, and no more
 //	    (MaxRuleSteps, MaxRuleText). What is left unjudged leaves the answer open.
+//	    Of the reasons of one name that rules, or special cases, give for a code, eight
+//	    are told, and how many more there are: all of them have the same effect.
 //
 // # Time
 //

@@ -1,6 +1,7 @@
 package recognition
 
 import (
+	"slices"
 	"strings"
 
 	"concordat/ledger/state"
@@ -39,6 +40,44 @@ func (f *findings) add(name string, on *uint64, format string, a ...any) {
 	f.reasons = append(f.reasons, Reason{
 		Name: name, Effect: m.Effect, Message: said.String(), Statement: on, Code: f.code, said: said,
 	})
+}
+
+// maxTold bounds the reasons of one name, for one code, of which an authority can
+// bring about any number: special cases that fit, and rules that are not met. Those
+// that are told weigh as much as all of them would, since all have one effect.
+const maxTold = 8
+
+// sparing adds reasons of one sort, and no more than maxTold of a name. What a
+// special case may overrule is of another sort than what it may not.
+type sparing struct {
+	f     *findings
+	names []string // of which there were any, in their order
+	count []int    // of each name
+}
+
+// add is findings.add, and reports whether the reason is told.
+func (s *sparing) add(name string, on *uint64, format string, a ...any) bool {
+	i := slices.Index(s.names, name)
+	if i < 0 {
+		i = len(s.names)
+		s.names, s.count = append(s.names, name), append(s.count, 0)
+	}
+	s.count[i]++
+	if s.count[i] > maxTold {
+		return false
+	}
+	s.f.add(name, on, format, a...)
+	return true
+}
+
+// leftOut says what was not told.
+func (s *sparing) leftOut() {
+	for i, name := range s.names {
+		if n := s.count[i] - maxTold; n > 0 {
+			s.f.add(ReasonsLeftOut, nil, "%d more reasons like these are left out here: %s.", n, name)
+			s.f.reasons[len(s.f.reasons)-1].Detail = name
+		}
+	}
 }
 
 // count counts the reasons that have an effect and that nothing overrules.
@@ -141,4 +180,10 @@ func codesOf(t *state.Terms) phrase {
 }
 
 // listed is a list of names in a sentence.
-func listed(names []string) string { return strings.Join(names, ", ") }
+func listed[T ~string](names []T) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = string(n)
+	}
+	return strings.Join(all, ", ")
+}

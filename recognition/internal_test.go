@@ -73,9 +73,10 @@ func TestUnknownNamePanics(t *testing.T) {
 	new(findings).add("because", nil, "")
 }
 
-// TestMemory: entries are bounded, the recently used survive, failures are not kept.
+// TestMemory: entries are bounded, the recently used survive, and what cannot be
+// read is not read again.
 func TestMemory(t *testing.T) {
-	m := memory[int]{half: 4}
+	m := memory[int]{half: 4, room: 1 << 20}
 	parsed := make(map[string]int)
 	get := func(key string) {
 		t.Helper()
@@ -100,7 +101,34 @@ func TestMemory(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if parsed["bad"] != 2 {
-		t.Errorf("a failure was kept")
+	if parsed["bad"] != 1 {
+		t.Errorf("what cannot be read was read %d times", parsed["bad"])
+	}
+}
+
+// TestMemoryWeighs: what is kept is bounded in bytes, however few entries it is.
+func TestMemoryWeighs(t *testing.T) {
+	m := memory[int]{half: 1000, room: 100_000, weigh: func(v int) int { return v }}
+	parsed := 0
+	get := func(key string, weight int) {
+		t.Helper()
+		if v, err := m.get([]byte(key), func() (int, error) { parsed++; return weight, nil }); err != nil || v != weight {
+			t.Fatalf("%q: %d, %v", key, v, err)
+		}
+	}
+	for i := range 100 {
+		get(fmt.Sprint(i), 30_000)
+		get("often", 1)
+		if n := len(m.young) + len(m.old); n > 8 {
+			t.Fatalf("%d entries of 30,000 bytes are kept in twice 100,000", n)
+		}
+	}
+	if parsed != 101 {
+		t.Errorf("read %d times, want 101: the one used most stays", parsed)
+	}
+	get("too large", 100_001)
+	get("too large", 100_001)
+	if parsed != 103 {
+		t.Errorf("read %d times, want 103: what takes all the room is not kept", parsed)
 	}
 }

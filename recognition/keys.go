@@ -16,7 +16,10 @@ import (
 )
 
 // validity is the window that a certificate gives its key.
-type validity struct{ notBefore, notAfter time.Time }
+type validity struct {
+	notBefore, notAfter time.Time
+	publicKey           string // the key that it is of, SubjectPublicKeyInfo, DER
+}
 
 // keyCache remembers issuers' keys and certificates, and the conditions of
 // special cases, as parsed, because parsing a key adds about a sixth to a check
@@ -31,14 +34,36 @@ type keyCache struct {
 	sets         memory[[]any] // the codes of value sets
 }
 
-// newKeyCache makes a cache of about n keys, and as many certificates and conditions.
+// How much is kept of what authorities publish, in bytes of memory and for half
+// of each: a document of a few hundred bytes may unpack to megabytes, and anybody
+// may ask for the checks of whoever published it.
+const (
+	roomForKeys       = 16 << 20
+	roomForConditions = 16 << 20
+	roomForRules      = 32 << 20 // those of the EU's member states take some 10 MiB
+	roomForSets       = 16 << 20
+)
+
+// newKeyCache makes a cache of about n keys, and as many certificates, conditions,
+// rules and value sets, within the bounds on each.
 func newKeyCache(n int) *keyCache {
 	half := n/2 + 1
 	return &keyCache{
-		keys: memory[crypto.PublicKey]{half: half}, certificates: memory[validity]{half: half},
-		conditions: memory[*certlogic.Expression]{half: half},
-		rules:      memory[*rules.Rule]{half: min(half, 512)}, sets: memory[[]any]{half: min(half, 128)}, // each may take 100 kB
+		keys: memory[crypto.PublicKey]{half: half, room: roomForKeys}, certificates: memory[validity]{half: half, room: roomForKeys},
+		conditions: memory[*certlogic.Expression]{half: half, room: roomForConditions, weigh: (*certlogic.Expression).Weight},
+		rules:      memory[*rules.Rule]{half: half, room: roomForRules, weigh: (*rules.Rule).Weight},
+		sets:       memory[[]any]{half: half, room: roomForSets, weigh: weighCodes},
 	}
+}
+
+// weighCodes is about how many bytes the codes of a value set take.
+func weighCodes(codes []any) int {
+	weight := 0
+	for _, c := range codes {
+		code, _ := c.(string)
+		weight += 48 + len(code)
+	}
+	return weight
 }
 
 // publicKey parses a SubjectPublicKeyInfo.
@@ -80,7 +105,7 @@ func (c *keyCache) certificate(der []byte) (validity, error) {
 		if err != nil {
 			return validity{}, err
 		}
-		return validity{cert.NotBefore, cert.NotAfter}, nil
+		return validity{cert.NotBefore, cert.NotAfter, string(cert.RawSubjectPublicKeyInfo)}, nil
 	}
 	if c == nil {
 		return parse()
@@ -100,45 +125,74 @@ func (c *keyCache) condition(d *statement.Document) (*certlogic.Expression, erro
 }
 
 // memory is a map of two generations. What is used moves to the young one;
-// when that is full it becomes the old one and the old one is forgotten, so
-// that at most 2·half entries are kept, the recently used among them.
+// when that is full, by entries or by bytes, it becomes the old one and the old
+// one is forgotten. So at most 2·half entries are kept, which weigh at most
+// 2·room, the recently used among them. What weighs more than room by itself is
+// not kept.
+//
+// That something cannot be read is kept, too: to find out takes as long as reading.
 //
 // Entries are found by their whole bytes and not by a thumbprint: the ledger
 // does not hold a registration's key against its certificate, so two
 // registrations may share a thumbprint and not a key.
 type memory[V any] struct {
-	half int
+	half  int
+	room  int         // bytes
+	weigh func(V) int // bytes beside the entry's own; nil: as many as it is read from
 
 	mu         sync.Mutex
-	young, old map[string]V
+	young, old map[string]entry[V]
+	weight     int // of the young
 }
 
-// get gives what parse made of data, now or earlier. Failures are not kept.
+// entry is what was made of some bytes.
+type entry[V any] struct {
+	v      V
+	err    error
+	weight int
+}
+
+// entryWeight is about how many bytes an entry takes beside what it is found by and what it holds.
+const entryWeight = 200
+
+// get gives what parse made of data, now or earlier.
 func (m *memory[V]) get(data []byte, parse func() (V, error)) (V, error) {
 	m.mu.Lock()
-	v, ok := m.young[string(data)]
+	e, ok := m.young[string(data)]
 	if !ok {
-		if v, ok = m.old[string(data)]; ok {
-			m.putLocked(string(data), v)
+		if e, ok = m.old[string(data)]; ok {
+			m.putLocked(string(data), e)
 		}
 	}
 	m.mu.Unlock()
 	if ok {
-		return v, nil
+		return e.v, e.err
 	}
-	v, err := parse() // outside of the lock: two may parse the same, and keep the same
-	if err != nil {
-		return v, err
+	e.v, e.err = parse() // outside of the lock: two may parse the same, and keep the same
+	e.weight = entryWeight + len(data)
+	switch {
+	case e.err != nil:
+		e.weight += 2 * len(e.err.Error()) // the text, and what it was made of
+	case m.weigh != nil:
+		e.weight += m.weigh(e.v)
+	default:
+		e.weight += len(data)
 	}
 	m.mu.Lock()
-	m.putLocked(string(data), v)
+	m.putLocked(string(data), e)
 	m.mu.Unlock()
-	return v, nil
+	return e.v, e.err
 }
 
-func (m *memory[V]) putLocked(key string, v V) {
-	if m.young == nil || len(m.young) >= m.half {
-		m.old, m.young = m.young, make(map[string]V)
+func (m *memory[V]) putLocked(key string, e entry[V]) {
+	if e.weight > m.room {
+		return
 	}
-	m.young[key] = v
+	if m.young == nil || len(m.young) >= m.half || m.weight+e.weight > m.room {
+		m.old, m.young, m.weight = m.young, make(map[string]entry[V]), 0
+	}
+	if _, known := m.young[key]; !known {
+		m.weight += e.weight
+	}
+	m.young[key] = e
 }

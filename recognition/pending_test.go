@@ -44,7 +44,7 @@ func urgent(t testing.TB, s sample) map[string]recognition.PendingStatement {
 		"a changed risk area":           held("XB", &statement.ChangeRisk{RiskLevel: level}, nil),
 		"a suspension":                  held("XB", &statement.Suspend{Region: "XA", Reason: "forged cards", LegalRef: "Order 7"}, nil),
 		"a suspension of a kind":        held("XB", &statement.Suspend{Region: "XA", Kinds: []statement.CodeKind{statement.Vaccination}, Reason: "forged cards"}, nil),
-		"a special case":                held("XB", &statement.DeclareCase{Name: "batch-7", Keys: []statement.Thumbprint{thumbprint}, Reason: "recalled"}, nil),
+		"a special case":                held("XB", &statement.DeclareCase{Name: "batch-7", Region: "XA", Keys: []statement.Thumbprint{thumbprint}, Reason: "recalled"}, nil),
 		"another of its name":           held("XB", &statement.DeclareCase{Name: "batch-7", Region: "XA", Reason: "recalled"}, nil),
 	}
 }
@@ -81,11 +81,11 @@ func TestPendingStandsBeside(t *testing.T) {
 		"a narrower case after an ordered one":      {[]statement.Body{refuse()}, []statement.Body{refuse(statement.Test)}, recognition.Refused},
 		"a case that does not concern it":           {nil, []statement.Body{refuse(statement.Test)}, recognition.Recognized},
 		"a case in the place of one that admits": {
-			[]statement.Body{&statement.Withdraw{Region: "XA"}, &statement.DeclareCase{Name: "some", Admit: true, Reason: "guests"}},
+			[]statement.Body{&statement.Withdraw{Region: "XA"}, &statement.DeclareCase{Name: "some", Admit: true, Region: "XA", Reason: "guests"}},
 			[]statement.Body{refuse(statement.Test)}, recognition.Recognized,
 		},
 		"a suspension that an ordered case overrules": {
-			[]statement.Body{&statement.DeclareCase{Name: "guests", Admit: true, Reason: "guests"}},
+			[]statement.Body{&statement.DeclareCase{Name: "guests", Admit: true, Region: "XA", Reason: "guests"}},
 			[]statement.Body{suspend()}, recognition.Recognized,
 		},
 	} {
@@ -174,7 +174,7 @@ func TestPendingIsStrict(t *testing.T) {
 	// What is not urgent is left out, and nil says nothing.
 	for _, allows := range []statement.Body{
 		&statement.LiftRisk{Area: "XB-1", Scheme: "default", At: 1},
-		&statement.DeclareCase{Name: "guests", Admit: true, Reason: "guests of the state"},
+		&statement.DeclareCase{Name: "guests", Admit: true, Region: "XA", Reason: "guests of the state"},
 		&statement.EndCase{Name: "batch-7", At: 1},
 		&statement.PublishScheme{Name: "default", Levels: []statement.SchemeLevel{{Name: "high", Refuse: true}}},
 	} {
@@ -202,8 +202,8 @@ func TestPendingOnlyDenies(t *testing.T) {
 		&statement.Grant{Terms: statement.Terms{Region: "XA", Kinds: []statement.CodeKind{statement.Vaccination}}},
 		&statement.Suspend{Region: "XA", Reason: "forgeries"},
 		&statement.Suspend{Region: "XA", Kinds: []statement.CodeKind{statement.Test}, Reason: "tests only"},
-		&statement.DeclareCase{Name: "batch-7", Admit: true, Reason: "guests"},
-		&statement.DeclareCase{Name: "others", Admit: true, Reason: "guests"},
+		&statement.DeclareCase{Name: "batch-7", Admit: true, Region: "XA", Reason: "guests"},
+		&statement.DeclareCase{Name: "others", Admit: true, Region: "XA", Reason: "guests"},
 		&statement.DeclareCase{Name: "batch-7", Region: "XA", Kinds: []statement.CodeKind{statement.Test}, Reason: "tests only"},
 		&statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "XB", Scheme: "default", Level: "high", From: 1, Lookback: 14, Refuse: true}},
 		&statement.DeclareRisk{RiskLevel: statement.RiskLevel{Area: "XB-1", Scheme: "default", Level: "low", From: 1, Lookback: 14}},

@@ -64,6 +64,7 @@ const (
 	RulesExceeded              = "rules-exceeded"
 	RuleSetEmpty               = "rule-set-empty"
 	RulesNotForFormat          = "rules-not-for-format"
+	ReasonsLeftOut             = "reasons-left-out"
 	SpecialCaseRefused         = "special-case-refused"
 	SpecialCaseAdmitted        = "special-case-admitted"
 	SpecialCaseUnreadable      = "special-case-unreadable"
@@ -551,6 +552,12 @@ var Reasons = []Meaning{
 		Do:    "nothing; no rule is in the way",
 	},
 
+	{
+		Name: ReasonsLeftOut, Effect: Note,
+		Text:  "more special cases fit the code, or more rules are not met, than the answer tells: of each sort it has the first by name; `detail` names the reason of which there are more",
+		Rests: "on nothing",
+		Do:    "nothing; those that are told weigh as much as all of them",
+	},
 	{
 		Name: HoldersDiffer, Effect: Against, Final: true,
 		Text:  "two of the codes that were shown together cannot be one person's: each carries an id, or a birth date, and they differ. Neither is told",

@@ -86,8 +86,12 @@ func facts(t testing.TB, r *rapid.T, n *network, codes []sample) {
 			n.say(by, &statement.Revoke{Batch: b}, attachment)
 			continue
 		case 5, 6:
+			admits, of := rapid.Bool().Draw(r, "admits"), regions.Draw(r, "of")
+			if !admits && rapid.Bool().Draw(r, "of anybody") {
+				of = ""
+			}
 			body = &statement.DeclareCase{
-				Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "case"), Admit: rapid.Bool().Draw(r, "admits"), Reason: "a test",
+				Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "case"), Admit: admits, Region: of, Reason: "a test",
 				Kinds:     rapid.SampledFrom([][]statement.CodeKind{nil, {statement.Vaccination}, {statement.Health, statement.Itinerary}}).Draw(r, "kinds"),
 				Condition: rapid.SampledFrom(conditions).Draw(r, "condition"),
 			}
@@ -188,7 +192,11 @@ func TestSpecialCasesWeigh(t *testing.T) {
 		q := recognition.Query{Region: "XB", At: at, Itinerary: []recognition.Stay{{Area: "XC-1-1", From: at.AddDate(0, 0, -5), To: at}}}
 		before := n.decide(shown, q)
 		admit := rapid.Bool().Draw(r, "admits")
-		n.must("XB", &statement.DeclareCase{Name: "new", Admit: admit, Reason: "a test"}, nil)
+		c := &statement.DeclareCase{Name: "new", Admit: admit, Reason: "a test"}
+		if admit {
+			c.Region = "XA"
+		}
+		n.must("XB", c, nil)
 		after := n.decide(shown, q)
 		switch b, a := strictness[before.Decision], strictness[after.Decision]; {
 		case admit && a > b, !admit && a < b:

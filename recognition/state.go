@@ -58,8 +58,9 @@ type judge struct {
 	authorities  map[statement.Region]*authority
 	risks        map[statement.Area][]state.RiskArea
 	schemes      map[speaker]*state.Scheme // nil: there is none
-	cases        []state.SpecialCase       // in force at the time asked about, once casesRead
+	cases        []exception               // in force at the time asked about, once casesRead
 	casesRead    bool
+	shown        showing
 	library      library
 }
 

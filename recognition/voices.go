@@ -63,6 +63,17 @@ func (j *judge) voices(k *state.IssuerKey, same []state.IssuerKey, c class) (voi
 	return out, nil
 }
 
+// registrants are those, but for the one of k, whose word counts and who have
+// registered its public key, too. same is every registration of that.
+func (v voices) registrants(k *state.IssuerKey, same []state.IssuerKey) (out []statement.Region) {
+	for i := range same {
+		if r := same[i].Region; r != k.Region && v.has(r) && !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // registrations reads every registration of the public key of k, by region and thumbprint.
 func (j *judge) registrations(k *state.IssuerKey) ([]state.IssuerKey, error) {
 	if same, ok := j.sameKey[string(k.PublicKey)]; ok {

@@ -116,6 +116,9 @@ func (n *Node) Ready(ctx context.Context) error {
 		if err != nil && n.suspended(once, err) {
 			err = nil
 		}
+		if err == nil {
+			err = n.itself(once)
+		}
 		cancel()
 		if err == nil {
 			return nil
@@ -128,6 +131,19 @@ func (n *Node) Ready(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// itself makes sure that it is this node that answers, and not a stranger that
+// had its port before: another test network's, say, whose node is ready.
+func (n *Node) itself(ctx context.Context) error {
+	st, err := n.Client().Status(ctx)
+	if err != nil {
+		return err
+	}
+	if st.Network != n.net.ID.String() || st.Region != n.Region {
+		return fmt.Errorf("at %s another node answers: %s of network %s", n.HTTP, st.Region, st.NetworkName)
+	}
+	return nil
 }
 
 // suspended reports that a node is not ready because its validator was caught

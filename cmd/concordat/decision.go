@@ -46,7 +46,11 @@ func (p *printer) decision(a client.CheckAnswer, l sentence.Language) {
 		if r.Statement != nil {
 			rests = fmt.Sprintf(" [statement %d]", *r.Statement)
 		}
-		p.line("  %s %s%s: %s%s", signs[r.Effect], about, name, r.Message, rests)
+		sign := signs[r.Effect]
+		if r.Overruled != "" {
+			sign, rests = "~", rests+fmt.Sprintf(" (overruled by special case %s)", r.Overruled)
+		}
+		p.line("  %s %s%s: %s%s", sign, about, name, r.Message, rests)
 		if do := recognition.Advice(r, l); do != "" {
 			p.line("      %s", do)
 		}

@@ -55,15 +55,21 @@ A list proves what its signature and its certificates prove; what was checked
 and what was not is said. A VCI snapshot's signature is looked for beside it,
 as vci_snapshot.sig and vci_snapshot.crt. With --csca every certificate must
 chain to one of its country. An entry that is bad is left out, with the reason,
-and the others go on; --strict leaves out all if one is bad.
+and the others go on; --strict leaves out all if one is bad, or contradicts the
+list on its country where no CSCA shows whose it is (else that is a remark).
 
 Whose keys they are: the authority that imports a key vouches for that key's
 codes as its own, whatever country the list names. --country takes only those.
 
 Every key is checked before the first is sent. Running it again registers what
 is missing, so one that was cut short goes on. Keys that this authority has
-registered and that are not on the list are shown; --retire-missing retires
-them. A key that was retired or declared compromised never comes back by a list.`,
+registered and that are not on the list are shown; --retire-missing retires those
+whose issuer has other keys on the list, or, where they name no issuer, those
+whose certificate is of a country with others on it. Keys that came from elsewhere
+stay. A key that was retired or declared compromised never comes back by a list.
+
+A revocation list is taken if no other issuer lists its key, or all who do say the
+same; more than 1,000 statements of revocations are signed with --yes only.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.path, m.now = args[0], time.Now()
@@ -79,9 +85,9 @@ them. A key that was retired or declared compromised never comes back by a list.
 	f.StringSliceVar(&m.domains, "domain", nil, "trust domains to take of WHO's list (default DCC)")
 	f.StringSliceVar(&m.countries, "country", nil, "only keys that the list names of this `REGION`; repeat it for more")
 	f.Var(&m.kinds, "kinds", "kinds of code for keys of which the list says none (default all)")
-	f.BoolVar(&m.strict, "strict", false, "send nothing if any entry is refused")
-	f.BoolVar(&m.retireMissing, "retire-missing", false, "retire the keys of this authority that are not on the list: it is the whole of them")
-	f.BoolVar(&m.yes, "yes", false, "with --retire-missing: even if that is more than half of them")
+	f.BoolVar(&m.strict, "strict", false, "send nothing if any entry is refused, or is of another country than the list says")
+	f.BoolVar(&m.retireMissing, "retire-missing", false, "retire the keys of this authority that are not on the list, and are of an issuer or a country that is: it is the whole of those")
+	f.BoolVar(&m.yes, "yes", false, "with --retire-missing: even if that is more than half of them; and sign more than 1,000 statements for the list's revocation lists")
 	f.BoolVar(&m.noRevocations, "no-revocations", false, "leave the list's revocation lists out")
 	f.Var(&m.revokedUntil, "revocations-until", "until when the list's revocations count (default the end of the tenth year from now)")
 	cmd.MarkFlagsMutuallyExclusive("retire-missing", "country")

@@ -44,6 +44,7 @@ type unlike struct {
 	KeyID string `json:"kid"`
 	Where string `json:"where,omitempty"`
 	Why   string `json:"why"`
+	Kept  bool   `json:"kept,omitempty"` // missing, and --retire-missing leaves it: it came from another list, or none
 }
 
 // onKey is a remark on a key.
@@ -96,9 +97,9 @@ func (m *importing) compare(ctx context.Context, t *terminal, p *plan) error {
 		p.answer.Known = append(p.answer.Known, k.said)
 		switch why := differs(old, k.body); {
 		case old.Status != registeredKey:
-			p.answer.Ended = append(p.answer.Ended, unlike{id, old.KeyID, k.key.Where, ended(old)})
+			p.answer.Ended = append(p.answer.Ended, unlike{Key: id, KeyID: old.KeyID, Where: k.key.Where, Why: ended(old)})
 		case why != "":
-			p.answer.Changed = append(p.answer.Changed, unlike{id, old.KeyID, k.key.Where, why})
+			p.answer.Changed = append(p.answer.Changed, unlike{Key: id, KeyID: old.KeyID, Where: k.key.Where, Why: why})
 		}
 	}
 	for i, r := range p.answer.Remarks {
@@ -164,56 +165,6 @@ func stampOf(at statement.Time) string {
 		return "-"
 	}
 	return at.String()
-}
-
-// missing finds the keys of this authority that are not on the list, and with
-// --retire-missing what would retire them.
-func (m *importing) missing(p *plan, have []client.IssuerKey, onList map[string]bool) error {
-	if len(m.chosen) > 0 {
-		return nil // a part of the list says nothing of what is not in it
-	}
-	unreadable := 0
-	for _, r := range p.list.Refused {
-		switch {
-		case r.Deleted:
-		case r.Thumbprint == nil:
-			unreadable++
-		default:
-			onList[statement.Thumbprint(*r.Thumbprint).String()] = true
-		}
-	}
-	registered := 0
-	for _, k := range have {
-		if k.Status != registeredKey {
-			continue
-		}
-		registered++
-		if onList[k.ID] {
-			continue
-		}
-		p.answer.Missing = append(p.answer.Missing, unlike{Key: k.ID, KeyID: k.KeyID, Why: "it is registered, and not on the list"})
-		if !m.retireMissing {
-			continue
-		}
-		id, err := parseHex(k.ID, len(statement.Thumbprint{}))
-		if err != nil {
-			return client.Fail(client.NotUnderstood, "issuers: %v", err)
-		}
-		body := &statement.RetireKey{Key: statement.Thumbprint(id), At: statement.TimeOf(m.now)}
-		words, err := wordsOf(p.id, body)
-		if err != nil {
-			return err
-		}
-		p.retire = append(p.retire, newJob(words, body, k.Revision+1, "key "+short(k.ID)))
-	}
-	switch n := len(p.retire); {
-	case n == 0:
-	case unreadable > 0:
-		return usage("nothing was sent: %d entries of the list cannot be read, so it cannot be told which keys are missing from it", unreadable)
-	case 2*n > registered && !m.yes:
-		return usage("nothing was sent: --retire-missing would retire %d of the %d registered keys of %s; is this the whole list? --yes says that it is", n, registered, p.id)
-	}
-	return nil
 }
 
 // print says for people what was found and done.

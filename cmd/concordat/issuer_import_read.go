@@ -22,7 +22,7 @@ func (m *importing) read(t *terminal) (*trustlist.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := trustlist.Options{At: m.now, Region: spelt, Domains: m.domains}
+	o := trustlist.Options{At: m.now, Region: spelt, Domains: m.domains, Strict: m.strict}
 	for _, path := range m.csca {
 		data, err := readFile(path, maxKeyFile)
 		if err != nil {

@@ -14,6 +14,13 @@ import (
 	"concordat/ledger/statement"
 )
 
+// Whoever writes a revocation list decides how many different times are in it,
+// and each is a statement that this authority signs.
+const (
+	unaskedBatches = 1_000   // beyond so many statements --yes is needed; the VCI directory's come to 55
+	mostBatches    = 100_000 // as many as a list may have keys
+)
+
 // revocations makes batches of the list's revocation lists: one for each time
 // before which codes are revoked, of all issuers together.
 func (m *importing) revocations(t *terminal, p *plan) error {
@@ -48,11 +55,21 @@ func (m *importing) revocations(t *terminal, p *plan) error {
 			}
 		}
 	}
-	for _, before := range sortedTimes(groups) {
+	batches := 0
+	for at, hashes := range groups { // any order: they are added up
 		// Sorted, so that the same list gives the same batches.
-		hashes := groups[before]
 		slices.SortFunc(hashes, func(a, b statement.RevocationHash) int { return bytes.Compare(a[:], b[:]) })
-		for part := range slices.Chunk(slices.Compact(hashes), statement.MaxBatchHashes) {
+		groups[at] = slices.Compact(hashes)
+		batches += (len(groups[at]) + statement.MaxBatchHashes - 1) / statement.MaxBatchHashes
+	}
+	switch {
+	case batches > mostBatches:
+		return usage("nothing was sent: the list's revocation lists come to %d statements, at most %d in one import: each time before which they revoke is one; --no-revocations leaves them out", batches, mostBatches)
+	case batches > unaskedBatches && !m.yes:
+		return usage("nothing was sent: the list's revocation lists come to %d statements, since each time before which they revoke is one, and more than %d are not signed unasked; --yes signs them, --no-revocations leaves them out", batches, unaskedBatches)
+	}
+	for _, before := range sortedTimes(groups) {
+		for part := range slices.Chunk(groups[before], statement.MaxBatchHashes) {
 			attachment := statement.NewAttachment(part)
 			batch := statement.NewBatch(statement.HashRID, attachment, m.revokedUntil.of(), "revoked by its issuer, as "+m.source(p)+" says")
 			batch.IssuedBefore = before

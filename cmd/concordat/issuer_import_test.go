@@ -244,27 +244,49 @@ func TestImportSnapshot(t *testing.T) {
 		t.Fatalf("%d statements, were %d; %+v", i.size(), size, a.Changed)
 	}
 
-	// A list without California: its keys are missing, and retired only when that is asked for.
-	without := i.write("list.json", func(list map[string]any) { list["issuerInfo"] = list["issuerInfo"].([]any)[1:] })
+	// A list without one of California's four keys, and without Peru: of an issuer that has
+	// others on the list a key is retired if that is asked for. One whose issuer is nowhere
+	// on it may have come from anywhere, and stays.
+	without := i.write("list.json", func(list map[string]any) {
+		var infos []any
+		for _, one := range list["issuerInfo"].([]any) {
+			switch keys := one.(map[string]any)["keys"].([]any); one.(map[string]any)["issuer"].(map[string]any)["iss"] {
+			case first.Issuer:
+				one.(map[string]any)["keys"] = keys[1:]
+			case "https://pvcprod.gov.pe.ca":
+				continue
+			}
+			infos = append(infos, one)
+		}
+		list["issuerInfo"] = infos
+	})
+	const peru = 13
+	kept := func(a imported) (n int) {
+		for _, u := range a.Missing {
+			if u.Kept && strings.Contains(u.Why, `no key of its issuer "https://pvcprod.gov.pe.ca" is, so --retire-missing leaves it`) {
+				n++
+			}
+		}
+		return n
+	}
 	a, errs = i.did(without)
-	gone := len(a.Missing)
-	i.want(a, 0, keys-gone, 0, batches)
-	if gone == 0 || i.size() != size || !strings.Contains(errs, "signature was not checked") {
-		t.Fatalf("%d missing\n%s", gone, errs)
+	i.want(a, 0, keys-peru-1, 0, batches)
+	if len(a.Missing) != peru+1 || kept(a) != peru || i.size() != size || !strings.Contains(errs, "signature was not checked") {
+		t.Fatalf("%d missing, %d kept\n%s", len(a.Missing), kept(a), errs)
 	}
 	a, _ = i.did("--retire-missing", "--dry-run", without)
-	if len(a.Retired) != gone || i.size() != size {
+	if len(a.Retired) != 1 || i.size() != size {
 		t.Fatalf("%d would be retired", len(a.Retired))
 	}
 	a, _ = i.did("--retire-missing", without)
-	if len(a.Retired) != gone || i.keys()[first.ID].Status != "retired" {
+	if len(a.Retired) != 1 || kept(a) != peru || i.keys()[first.ID].Status != "retired" {
 		t.Fatalf("%d retired; %+v", len(a.Retired), i.keys()[first.ID])
 	}
 
 	// What was retired does not come back, and other words change nothing.
 	a, _ = i.did(snapshot)
 	i.want(a, 0, keys, 0, batches)
-	if len(a.Ended) != gone || i.keys()[first.ID].Status != "retired" {
+	if len(a.Ended) != 1 || i.keys()[first.ID].Status != "retired" {
 		t.Fatalf("%d ended; %+v", len(a.Ended), i.keys()[first.ID])
 	}
 	renamed := i.write("vci.json", func(list map[string]any) {
@@ -275,8 +297,16 @@ func TestImportSnapshot(t *testing.T) {
 	}
 
 	// A list that has lost most of itself retires nothing.
-	lost := i.write("lost.json", func(list map[string]any) { list["issuerInfo"] = list["issuerInfo"].([]any)[1:3] })
-	if code, _, errs := i.try(t.Context(), "--retire-missing", lost); code != client.ExitUsage || !strings.Contains(errs, "--yes says that it is") {
+	lost := i.write("lost.json", func(list map[string]any) {
+		for _, one := range list["issuerInfo"].([]any) {
+			if one := one.(map[string]any); one["issuer"].(map[string]any)["iss"] == "https://api.cvshealth.com/public" {
+				one["keys"] = one["keys"].([]any)[:1]
+				list["issuerInfo"] = []any{one}
+				return
+			}
+		}
+	})
+	if code, _, errs := i.try(t.Context(), "--retire-missing", lost); code != client.ExitUsage || !strings.Contains(errs, "of the 7 registered keys of XA") || !strings.Contains(errs, "--yes says that it is") {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	unread := i.write("unread.json", func(list map[string]any) {

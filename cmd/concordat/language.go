@@ -8,7 +8,8 @@ import (
 	"concordat/recognition/sentence"
 )
 
-// tongue is a flag that holds a language that reasons are told in; none is English.
+// tongue is a flag that holds a language that reasons are told in; none is
+// English. In one that they are not told in, the words of rules may still be.
 type tongue struct{ in sentence.Language }
 
 // Set reads a BCP 47 tag: zh-CN is zh.
@@ -17,11 +18,7 @@ func (l *tongue) Set(s string) error {
 	if err != nil {
 		return fmt.Errorf("%q is no language; want one of %v", s, sentence.Languages)
 	}
-	in := sentence.Accept(tag.String())
-	if base, _ := tag.Base(); in == sentence.English && base.String() != string(sentence.English) {
-		return fmt.Errorf("reasons are not told in %s; want one of %v", s, sentence.Languages)
-	}
-	l.in = in
+	l.in = sentence.Accept(tag.String())
 	return nil
 }
 

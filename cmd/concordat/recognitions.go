@@ -37,8 +37,8 @@ func newRecognitions(t *terminal) *cobra.Command {
 
 A row recognises the codes of a column: = where the column recognises the row's
 too, > where it does not, ! where it is suspended, and . where it is not. What is
-recognised in part only has the first letters of its kinds: vaccination, test,
-recovery, health, itinerary. --said answers by what had been said until then.
+recognised in part only has the first letters of its kinds (vaccination, test,
+recovery, health, itinerary), and ! where the rest is suspended. --said answers by what had been said until then.
 concordat recognize list has terms and reasons.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -138,6 +138,9 @@ func (m *matrix) cell(row, column string) string {
 	if m.Kind == "" && len(r.KindsInForce) < len(statement.CodeKinds) {
 		for _, k := range r.KindsInForce {
 			sign += k[:1]
+		}
+		if r.Suspension != nil {
+			sign += "!"
 		}
 	}
 	return sign

@@ -4,10 +4,12 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"concordat/client"
+	"concordat/ledger/state"
 	"concordat/ledger/statement"
 )
 
@@ -15,14 +17,15 @@ func newRecognize(t *terminal) *cobra.Command {
 	return group("recognize", "Say whose codes are recognised",
 		`  concordat recognize grant --dir xb XA
   concordat recognize suspend --dir xb XA --kinds test --reason 'tests of one laboratory are under investigation'
-  concordat recognize change --dir xb XA               # ends the suspension, and states the terms anew
+  concordat recognize resume --dir xb XA               # ends the suspension; the terms stay
+  concordat recognize change --dir xb XA --kinds vaccination   # states the terms anew
   concordat recognize withdraw --dir xb XA
   concordat recognize list
 
 Recognition goes one way: that XB recognises codes of XA says nothing of XA. A
 region's own codes need none. concordat recognitions shows who recognises whom,
 as a table; concordat special-case declares exceptions.`,
-		newRecognizeGrant(t), newRecognizeChange(t), newRecognizeSuspend(t), newRecognizeWithdraw(t), newRecognizeList(t))
+		newRecognizeGrant(t), newRecognizeChange(t), newRecognizeSuspend(t), newRecognizeResume(t), newRecognizeWithdraw(t), newRecognizeList(t))
 }
 
 // termFlags are what is recognised: which kinds, from when, until when, why.
@@ -121,12 +124,20 @@ func newRecognizeChange(t *terminal) *cobra.Command {
 		Long: `  concordat recognize change --dir xb XA --kinds vaccination
 
 Says the whole of the terms: what is left out here has its default, whatever was
-granted before.`,
+granted before. What it was is shown; --dry-run shows both and signs nothing. To
+end a suspension and keep the terms: concordat recognize resume.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			terms, err := r.terms(args[0])
 			if err != nil {
 				return err
+			}
+			was, err := standingTerms(cmd, &s, terms.Region)
+			if err != nil && !s.dryRun {
+				return err
+			}
+			if was != nil {
+				t.say("it was: %s", (&statement.Statement{Issuer: statement.Region(was.Grantor), Body: &statement.ChangeGrant{Terms: termsOf(*was)}}).Words())
 			}
 			return s.say(cmd, t, &statement.ChangeGrant{Terms: terms})
 		},
@@ -147,7 +158,7 @@ func newRecognizeSuspend(t *terminal) *cobra.Command {
 		Long: `  concordat recognize suspend --dir xb XA --reason 'the signing server of XA is under investigation'
   concordat recognize suspend --dir xb XA --kinds test --until 2021-08-01T00:00:00Z --reason 'tests are re-evaluated'
 
-Its terms stay; concordat recognize change ends the suspension.`,
+Its terms stay; concordat recognize resume ends the suspension.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			terms, err := r.terms(args[0])
@@ -162,6 +173,84 @@ Its terms stay; concordat recognize change ends the suspension.`,
 	r.flags(cmd, "why, for everyone to read; it stands in every answer that it refuses")
 	require(cmd, "reason")
 	return cmd
+}
+
+func newRecognizeResume(t *terminal) *cobra.Command {
+	var s speech
+	var reason, legalRef string
+	cmd := &cobra.Command{
+		Use:   "resume REGION",
+		Short: "End a suspension, on the terms that stand",
+		Long: `  concordat recognize resume --dir xb XA
+  concordat recognize resume --dir xb XA --reason 'review closed'
+
+Says the terms again as they were granted or last changed. --reason and --legal-ref
+replace those of the terms, where given.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, err := statement.ParseRegion(args[0])
+			if err != nil {
+				return err
+			}
+			was, err := standingTerms(cmd, &s, of)
+			switch {
+			case err != nil:
+				return err
+			case was == nil || was.Status == string(state.Withdrawn):
+				return usage("there is no recognition of %s to resume; concordat recognize grant makes one", of)
+			case was.Suspension == nil:
+				return usage("the recognition of %s is not suspended; nothing needs to be done", of)
+			}
+			terms := termsOf(*was)
+			if reason != "" {
+				terms.Reason = reason
+			}
+			if legalRef != "" {
+				terms.LegalRef = legalRef
+			}
+			return s.say(cmd, t, &statement.ChangeGrant{Terms: terms})
+		},
+	}
+	s.flags(cmd)
+	s.revisionFlag(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "the agreement or decision it rests on (default that of the terms)")
+	cmd.Flags().StringVar(&legalRef, "legal-ref", "", "the legal ground (default that of the terms)")
+	return cmd
+}
+
+// standingTerms is how the speaker's recognition of a region stands at the node;
+// nil where there never was one.
+func standingTerms(cmd *cobra.Command, s *speech, of statement.Region) (*client.Recognition, error) {
+	id, err := s.speaker()
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Recognitions(cmd.Context(), time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range all.Recognitions {
+		if r := &all.Recognitions[i]; r.Grantor == string(id) && r.Grantee == string(of) {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// termsOf are the terms of a recognition as a statement has them.
+func termsOf(r client.Recognition) statement.Terms {
+	kinds := make([]statement.CodeKind, len(r.Kinds))
+	for i, k := range r.Kinds {
+		kinds[i] = statement.CodeKind(k)
+	}
+	return statement.Terms{
+		Region: statement.Region(r.Grantee), Kinds: statement.SortKinds(kinds), From: statement.TimeOf(deref(r.From)), Until: statement.TimeOf(deref(r.Until)),
+		Reason: r.Reason, LegalRef: r.LegalRef, Formats: r.Formats, Algorithms: r.Algorithms, Schemes: r.Schemes, RuleSet: r.RuleSet,
+	}
 }
 
 func newRecognizeWithdraw(t *terminal) *cobra.Command {

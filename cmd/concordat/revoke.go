@@ -39,7 +39,7 @@ under the wrong type refuses no code.
 
 Of SMART Health Cards, FILE may be the issuer's card revocation list too, as it is
 published under /.well-known/crl: what it revokes up to a time is revoked up to
-that time. An issuer may give one rid to all cards of a person: --issued-before
+that time, each time in a statement; beyond 1,000 --yes is needed. An issuer may give one rid to all cards of a person: --issued-before
 spares those that are issued later. A card in several QR codes has a line for
 each, one after the other.
 
@@ -83,6 +83,7 @@ type revocation struct {
 	expires  moment
 	reason   string
 	inFlight int
+	yes      bool
 }
 
 func (r *revocation) flags(cmd *cobra.Command) {
@@ -98,6 +99,9 @@ func (r *revocation) flags(cmd *cobra.Command) {
 	}
 	f.Var(&r.expires, "expires", "until when it counts")
 	f.StringVar(&r.reason, "reason", "", "why, for everyone to read: it must name nobody")
+	if !r.undo {
+		f.BoolVar(&r.yes, "yes", false, "sign for a card revocation list with more than 1,000 different times, each of which is a statement")
+	}
 	f.IntVar(&r.inFlight, "in-flight", 3, "how many batches are on their way at once, 1 to 16")
 }
 
@@ -128,15 +132,23 @@ func (r *revocation) run(cmd *cobra.Command, t *terminal, args []string) error {
 			return err
 		}
 	}
+	if n := len(counts); n > unaskedBatches && !r.yes {
+		return usage("nothing was sent: %s comes to %d statements or more, since each time before which it revokes is one, and more than %d are not signed unasked; --yes signs them", from.name(), n, unaskedBatches)
+	}
 	if !r.undo && r.expires.Before(time.Now()) {
 		t.say("remark: --expires is %s, which is past: checks for later times are not affected", r.expires.String())
 	}
-	for _, c := range counts {
+	for i, c := range counts {
 		words, err := r.announce(id, c)
 		if err != nil {
 			return err
 		}
-		t.say("signing: %s", words)
+		switch {
+		case i < maxListed:
+			t.say("signing: %s", words)
+		case i == maxListed:
+			t.say("signing: … and as much for %d more times", len(counts)-i)
+		}
 	}
 	var v *voice
 	if !r.dryRun {

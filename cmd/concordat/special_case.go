@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"concordat/healthcode"
 	"concordat/ledger/statement"
 	"concordat/recognition/certlogic"
 	"concordat/recognition/rules"
@@ -40,7 +41,9 @@ func newSpecialCaseDeclare(t *terminal) *cobra.Command {
 		Long: `  concordat special-case declare --dir xb crew-of-ferries --admit --region XA --kinds test --reason 'agreement on crews of 2021-06-01'
   concordat special-case declare --dir xb no-sputnik --refuse --condition '{"===": [{"var": "payload.v.0.mp"}, "Sputnik-V"]}' --reason 'not evaluated yet'
 
-Everything that is given must fit a code. --condition is a CertLogic expression,
+Everything that is given must fit a code. SMART Health Cards show nothing to a
+condition: with one, and without --formats, the case is for the other formats.
+--condition is a CertLogic expression,
 or @FILE with one, over payload and external as rules see them.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,6 +67,13 @@ or @FILE with one, over payload and external as rules see them.`,
 			b.Keys = slices.Compact(b.Keys)
 			if b.Condition, err = readCondition(condition); err != nil {
 				return err
+			}
+			switch shc := string(healthcode.FormatSHC); {
+			case b.Condition == nil:
+			case len(b.Formats) == 0:
+				b.Formats = slices.DeleteFunc(slices.Clone(statement.FormatNames), func(f string) bool { return f == shc })
+			case slices.Contains(b.Formats, shc):
+				t.say("remark: SMART Health Cards show nothing to a condition, so that every one of them that fits the rest is left undetermined where the case refuses, and not admitted where it admits")
 			}
 			return s.say(cmd, t, b)
 		},

@@ -79,8 +79,8 @@ var examples = []struct {
 		fields: []healthcode.Field{
 			{Name: "familyName", Value: "Anyperson"}, {Name: "givenName", Value: "John B."}, {Name: "dateOfBirth", Value: "1951-01-20"},
 			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn", Value: "2021-01-01"},
-			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn", Value: "2021-01-29"},
-			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|229"}, {Name: "vaccinatedOn", Value: "2022-09-05"},
+			{Name: "vaccine2", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn2", Value: "2021-01-29"},
+			{Name: "vaccine3", Value: "http://hl7.org/fhir/sid/cvx|229"}, {Name: "vaccinatedOn3", Value: "2022-09-05"},
 			{Name: "certificateIssuer", Value: "https://spec.smarthealth.cards/examples/issuer"},
 		},
 	},
@@ -90,8 +90,8 @@ var examples = []struct {
 		fields: []healthcode.Field{
 			{Name: "familyName", Value: "Anyperson"}, {Name: "givenName", Value: "John B."}, {Name: "dateOfBirth", Value: "1951-01-20"},
 			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn", Value: "2021-01-01"},
-			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn", Value: "2021-01-29"},
-			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|229"}, {Name: "vaccinatedOn", Value: "2022-09-05"},
+			{Name: "vaccine2", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn2", Value: "2021-01-29"},
+			{Name: "vaccine3", Value: "http://hl7.org/fhir/sid/cvx|229"}, {Name: "vaccinatedOn3", Value: "2022-09-05"},
 			{Name: "certificateIssuer", Value: "https://spec.smarthealth.cards/examples/issuer"},
 		},
 	},
@@ -101,9 +101,9 @@ var examples = []struct {
 		// No patient is in it, and of 51 Observations only those with a coded result are shown: 4.
 		fields: []healthcode.Field{
 			{Name: "testType", Value: "http://loinc.org|2887-8"}, {Name: "testResult", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt", Value: "2015-08-16T06:40:17Z"},
-			{Name: "testType", Value: "http://loinc.org|33051-4"}, {Name: "testResult", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt", Value: "2015-08-16T06:40:17Z"},
-			{Name: "testType", Value: "http://loinc.org|2349-9"}, {Name: "testResult", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt", Value: "2015-08-16T06:40:17Z"},
-			{Name: "testType", Value: "http://loinc.org|33052-2"}, {Name: "testResult", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt", Value: "2015-08-16T06:40:17Z"},
+			{Name: "testType2", Value: "http://loinc.org|33051-4"}, {Name: "testResult2", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt2", Value: "2015-08-16T06:40:17Z"},
+			{Name: "testType3", Value: "http://loinc.org|2349-9"}, {Name: "testResult3", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt3", Value: "2015-08-16T06:40:17Z"},
+			{Name: "testType4", Value: "http://loinc.org|33052-2"}, {Name: "testResult4", Value: "http://snomed.info/sct|260385009"}, {Name: "sampledAt4", Value: "2015-08-16T06:40:17Z"},
 			{Name: "certificateIssuer", Value: "https://spec.smarthealth.cards/examples/issuer"},
 		},
 	},
@@ -113,7 +113,7 @@ var examples = []struct {
 		fields: []healthcode.Field{
 			{Name: "familyName", Value: "Revoked"}, {Name: "givenName", Value: "Johnny"}, {Name: "dateOfBirth", Value: "1960-04-22"},
 			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn", Value: "2021-03-01"},
-			{Name: "vaccine", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn", Value: "2021-03-29"},
+			{Name: "vaccine2", Value: "http://hl7.org/fhir/sid/cvx|207"}, {Name: "vaccinatedOn2", Value: "2021-03-29"},
 			{Name: "certificateIssuer", Value: "https://spec.smarthealth.cards/examples/issuer"},
 		},
 	},

@@ -1,6 +1,10 @@
 package shc
 
-import "concordat/healthcode"
+import (
+	"strconv"
+
+	"concordat/healthcode"
+)
 
 // fields lists what a verifier compares and sees, in reading order and in the
 // names that HC1 codes have too. Everything else stays unread: lots, performers,
@@ -22,17 +26,27 @@ func (c *card) fields(kind healthcode.Kind) []healthcode.Field {
 	add("dateOfBirth", p.birthDate)
 	// Of a card with both, only what its kind is about.
 	if kind == healthcode.Vaccination {
-		for _, e := range c.bundle.vaccinations {
-			add("vaccine", e.code)
-			add("vaccinatedOn", e.on)
+		for i, e := range c.bundle.vaccinations {
+			add(numbered("vaccine", i), e.code)
+			add(numbered("vaccinatedOn", i), e.on)
 		}
 	} else {
-		for _, e := range c.bundle.results {
-			add("testType", e.code)
-			add("testResult", e.result)
-			add("sampledAt", e.on)
+		for i, e := range c.bundle.results {
+			add(numbered("testType", i), e.code)
+			add(numbered("testResult", i), e.result)
+			add(numbered("sampledAt", i), e.on)
 		}
 	}
 	add("certificateIssuer", c.issuer)
 	return out
+}
+
+// numbered is the name of a field of the so-manyth entry, from 0: the first has
+// the name that HC1 codes have, which have one; the next are vaccine2, vaccine3.
+// In an answer fields are members of one object, where a name stands once.
+func numbered(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return name + strconv.Itoa(i+1)
 }

@@ -183,10 +183,10 @@ func TestMerge(t *testing.T) {
 		t.Fatalf("%d keys", len(m))
 	}
 	e := m[0]
-	if e.Issuer != "" || e.Name != "A" || e.Region != "" || fmt.Sprint(e.Kinds) != "[vaccination test]" || stamp(e.ValidUntil) != "2024-01-01T00:00:00Z" {
+	if e.Issuer != "https://a.example" || e.Name != "A" || e.Region != "" || fmt.Sprint(e.Kinds) != "[vaccination test]" || stamp(e.ValidUntil) != "2024-01-01T00:00:00Z" {
 		t.Errorf("%+v", e)
 	}
-	remarked(t, e.Remarks, "2 issuers share this key")
+	remarked(t, e.Remarks, "2 issuers list this key; it is registered as that of the first, https://a.example, and is listed by https://b.example too")
 	e = Merge(list(own(map[string]any{"kinds": []string{"test"}, "kid": "AAAAAAAAAAA=", "validUntil": "2023-01-01T00:00:00Z", "validFrom": "2021-01-01T00:00:00Z"}), own(nil)))[0]
 	if len(e.Kinds) > 0 || !e.ValidUntil.IsZero() || !e.ValidFrom.IsZero() {
 		t.Errorf("with an entry that bounds nothing: %+v", e)

@@ -137,6 +137,7 @@ func (r *reader) anchor(where, region string, c *x509.Certificate) {
 // each where it belongs.
 func (r *reader) chain() {
 	unchained := 0
+	others := map[string]int{}
 	for _, p := range r.pending {
 		if p.refused != nil {
 			r.list.Refused = append(r.list.Refused, *p.refused)
@@ -150,10 +151,17 @@ func (r *reader) chain() {
 		}
 		if e.Certificate != nil && !e.Chained {
 			unchained++
+			if country := r.country(e.Certificate); !within(e.Region, country) {
+				others[e.Region+" is "+orNone(country)]++
+				e.Remarks = append(e.Remarks, elsewhere(country, e.Region).Error()+"; it was taken for the list's")
+			}
 		}
 		r.list.Entries = append(r.list.Entries, e)
 	}
 	r.pending = nil
+	for _, which := range sortedKeys(others) {
+		r.remark("%d certificates have another country than the list gives them, and no chain shows whose they are: what the list says is of %s", others[which], which)
+	}
 	switch {
 	case unchained > 0:
 		r.remark("%d certificates were taken without a chain: no CSCA of their country was given", unchained)
@@ -164,19 +172,22 @@ func (r *reader) chain() {
 
 // chains checks an entry against the anchors that count for it (T4, T5).
 func (r *reader) chains(e *Entry) error {
-	if r.given == nil && (r.found == nil || e.Certificate == nil) {
-		return nil
-	}
 	c := e.Certificate
-	if c == nil {
+	switch {
+	case c == nil && r.given == nil:
+		return nil
+	case c == nil:
 		return errors.New("it has no certificate, so it cannot chain to a CSCA that was given")
 	}
 	country := r.country(c)
+	if r.given == nil && r.found == nil {
+		return r.unchained(country, e.Region)
+	}
 	trusted := r.given
 	if trusted == nil {
 		// A country that has no CSCA in the list has no chain there.
 		if trusted = r.found; len(trusted.of[country]) == 0 && len(trusted.of[e.Region]) == 0 {
-			return nil
+			return r.unchained(country, e.Region)
 		}
 	}
 	if err := trusted.verify(c, country, e.Region); err != nil {
@@ -197,8 +208,8 @@ func (a *anchors) verify(c *x509.Certificate, country, region string) error {
 	if country == "" {
 		return errors.New("the certificate's subject names no country")
 	}
-	if region != "" && head(region) != country && region != country {
-		return fmt.Errorf("the certificate's country is %s, and the list says %s", country, region)
+	if !within(region, country) {
+		return elsewhere(country, region)
 	}
 	if len(a.of[country]) == 0 {
 		return fmt.Errorf("none of the %d CSCAs is of the certificate's country %s", a.n, country)
@@ -215,6 +226,24 @@ func (a *anchors) verify(c *x509.Certificate, country, region string) error {
 		why = fmt.Errorf("no CSCA of %s signed it: %s", country, clip(err.Error()))
 	}
 	return why
+}
+
+// unchained judges an entry for whose country there is no CSCA: the list's word
+// stands alone, and if its certificate contradicts it, who is strict takes neither.
+func (r *reader) unchained(country, region string) error {
+	if r.o.Strict && !within(region, country) {
+		return elsewhere(country, region)
+	}
+	return nil
+}
+
+// within reports whether a region in a list agrees with a certificate's country.
+func within(region, country string) bool {
+	return region == "" || region == country || head(region) == country
+}
+
+func elsewhere(country, region string) error {
+	return fmt.Errorf("the certificate's country is %s, and the list says %s", orNone(country), region)
 }
 
 // head is the country of a region with subdivisions.

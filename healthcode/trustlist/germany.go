@@ -37,6 +37,9 @@ func (r *reader) germany(sig, body []byte) error {
 		}
 		r.list.Signed = name
 	}
+	if err := distinct(body); err != nil {
+		return err
+	}
 	var m struct {
 		Certificates json.RawMessage `json:"certificates"`
 	}

@@ -104,6 +104,11 @@ func (r *reader) jwkEntry(where string, j *jwk, listed bool) (Entry, error) {
 	if listed {
 		return e, nil
 	}
+	if kid, err := Base64(j.Kid); err == nil && len(kid) == 8 && e.Certificate != nil {
+		if err := checkKeyID(j.Kid, kid, e.Certificate); err != nil {
+			return e, err
+		}
+	}
 	e.Region = "" // who signed a bare JWK's certificate is no region's authority
 	e.KeyID, err = jwkKeyID(j.Kid, thumbprint(key))
 	if err != nil && j.Kty == "EC" && j.Kid == base64.RawURLEncoding.EncodeToString(sha256Of(ecMembers(j.Crv, j.X, j.Y))) {

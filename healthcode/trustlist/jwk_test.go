@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"math/big"
 	"strings"
 	"testing"
@@ -39,11 +40,7 @@ func TestJWKs(t *testing.T) {
 	ca := csca("XA", nil)
 	dsc := ca.dsc("XA", key.Public(), usages(vaccinationUsage))
 	bare := func(more ...any) map[string]any {
-		j := jwkOf(key.Public())
-		for i := 0; i < len(more); i += 2 {
-			j[more[i].(string)] = more[i+1]
-		}
-		return j
+		return with(jwkOf(key.Public()), more...)
 	}
 	eight := []byte{0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8}
 	print := thumbprint(key.Public())
@@ -57,6 +54,8 @@ func TestJWKs(t *testing.T) {
 		{"its thumbprint", bare("kid", base64.RawURLEncoding.EncodeToString(print)), print, ""},
 		{"its thumbprint in the other alphabet", bare("kid", b64(print)), print, ""},
 		{"of a trust list", bare("kid", b64(eight), "use", "sig"), eight, ""},
+		{"with its certificate and that one's kid", bare("x5c", []string{b64(dsc.Raw)}, "kid", b64(sha256Of(dsc.Raw)[:8])), sha256Of(dsc.Raw)[:8], ""},
+		{"with its certificate and another's kid", bare("x5c", []string{b64(dsc.Raw)}, "kid", b64(eight)), nil, "and the certificate's is"},
 		{"with its certificate", bare("x5c", []string{b64(dsc.Raw)}), print, ""},
 		{"another's thumbprint", bare("kid", b64(make([]byte, 32))), nil, "neither its thumbprint"},
 		{"a name", bare("kid", "key of May"), nil, "neither its thumbprint"},
@@ -122,4 +121,20 @@ func TestThumbprint(t *testing.T) {
 	if got := base64.RawURLEncoding.EncodeToString(thumbprint(ed)); got != "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" {
 		t.Errorf("Ed25519: %s", got)
 	}
+}
+
+// jwkPrint is the thumbprint of a JWK, in text.
+func jwkPrint(j map[string]any) (string, error) {
+	var r reader
+	e, err := r.jwk("", object(j))
+	return base64.RawURLEncoding.EncodeToString(e.KeyID), err
+}
+
+// with is a JWK with other members.
+func with(j map[string]any, more ...any) map[string]any {
+	j = maps.Clone(j)
+	for i := 0; i < len(more); i += 2 {
+		j[more[i].(string)] = more[i+1]
+	}
+	return j
 }

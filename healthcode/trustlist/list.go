@@ -65,6 +65,9 @@ type Options struct {
 	Signature, Signer []byte
 	// DIDSigner is the DID document with the key of a WHO list's proof.
 	DIDSigner []byte
+	// Strict refuses an entry whose country contradicts its certificate's where no
+	// chain shows it (T4); else that is a remark.
+	Strict bool
 	// Domains are the trust domains that are read of a WHO list; none: DCC.
 	Domains []string
 }
@@ -209,6 +212,9 @@ func (r *reader) json(text []byte) error {
 		if err := json.Unmarshal(text, &items); err != nil {
 			return malformed("JSON", err)
 		}
+		if err := distinct(text); err != nil {
+			return err
+		}
 		if len(items) > 0 && items[0][0] == '"' {
 			return fmt.Errorf("%w: it is a list of strings, such as the key ids of /signercertificateStatus; ask the same service for the certificates", ErrNoKeys)
 		}
@@ -217,6 +223,9 @@ func (r *reader) json(text []byte) error {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(text, &m); err != nil {
 		return malformed("JSON", err)
+	}
+	if err := distinct(text); err != nil {
+		return err
 	}
 	has := func(names ...string) bool {
 		for _, n := range names {

@@ -10,14 +10,15 @@ import (
 )
 
 // Merge gives each key once, in the order of its first entry: several issuers may
-// share a key, and a list may name one twice. What not all entries of a key say
-// alike, the merged entry does not say: a shared key has no one issuer, and which
-// is meant by a code is the code's word. It is good for every kind that any entry
-// names, and for as long as any says.
+// share a key, and a list may name one twice. It has the issuer that is named
+// first, with that one's name: whoever lists another's public key later must not
+// take its URL away (T8), and which issuer is meant by a code is the code's word.
+// What else not all entries of a key say alike, the merged entry does not say. It
+// is good for every kind that any entry names, and for as long as any says.
 func Merge(entries []Entry) []Entry {
 	var out []Entry
 	place := map[[sha256.Size]byte]int{}
-	sharers := map[int][]string{}
+	sharers := map[int]*issuers{}
 	for _, e := range entries {
 		id := e.Thumbprint()
 		at, known := place[id]
@@ -25,17 +26,19 @@ func Merge(entries []Entry) []Entry {
 			place[id] = len(out)
 			e.Remarks = slices.Clone(e.Remarks)
 			out = append(out, e)
-			sharers[place[id]] = []string{e.Issuer}
-			continue
+			at = place[id]
+			sharers[at] = &issuers{}
+		} else {
+			merge(&out[at], &e)
 		}
-		if !slices.Contains(sharers[at], e.Issuer) {
-			sharers[at] = append(sharers[at], e.Issuer)
+		if e.Issuer != "" {
+			sharers[at].add(e.Issuer)
 		}
-		merge(&out[at], &e)
 	}
 	for i := range out {
-		if n := len(sharers[i]); n > 1 {
-			out[i].Remarks = append(out[i].Remarks, fmt.Sprintf("%d issuers share this key, so it is registered without an issuer's URL: %s and others", n, clip(sharers[i][0])))
+		if urls := sharers[i].urls; len(urls) > 1 {
+			out[i].Remarks = append(out[i].Remarks, fmt.Sprintf("%d issuers list this key; it is registered as that of the first, %s, and is listed by %s too",
+				len(urls), clip(urls[0]), andOthers(urls[1], len(urls)-1)))
 		}
 	}
 	return out
@@ -48,8 +51,12 @@ func merge(to, e *Entry) {
 			*a = ""
 		}
 	}
-	agree(&to.Issuer, e.Issuer)
-	agree(&to.Name, e.Name)
+	switch {
+	case to.Issuer == "" && e.Issuer != "":
+		to.Issuer, to.Name = e.Issuer, e.Name
+	case to.Issuer == e.Issuer:
+		agree(&to.Name, e.Name)
+	}
 	agree(&to.Region, e.Region)
 	if !bytes.Equal(to.KeyID, e.KeyID) {
 		to.Remarks = append(to.Remarks, fmt.Sprintf("the list has it under another key id too, %x, by which no code will find it", e.KeyID))

@@ -19,6 +19,9 @@ func (r *reader) dutch(text []byte) error {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return malformed("the Dutch list", err)
 	}
+	if err := distinct(m.Payload); err != nil {
+		return err
+	}
 	var inner struct {
 		Keys json.RawMessage `json:"eu_keys"`
 	}

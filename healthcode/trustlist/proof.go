@@ -105,7 +105,7 @@ func detachedJWS(s string) (jwsHeader, []byte, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[0])
 	h := jwsHeader{text: parts[0]}
-	if err != nil || json.Unmarshal(raw, &h) != nil {
+	if err != nil || json.Unmarshal(raw, &h) != nil || distinct(raw) != nil {
 		return bad("has no header that can be read")
 	}
 	if h.B64 == nil || *h.B64 || !slices.Equal(h.Crit, []string{"b64"}) {
@@ -156,12 +156,7 @@ func documentQuads(text []byte) (string, error) {
 			q.add(subject, "<"+sec+"verificationMethod>", q.iri(name))
 			continue
 		}
-		var m struct {
-			ID         string          `json:"id"`
-			Type       string          `json:"type"`
-			Controller string          `json:"controller"`
-			Key        json.RawMessage `json:"publicKeyJwk"`
-		}
+		var m method
 		if err := strictly(raw, &m); err != nil || m.Type != "JsonWebKey2020" || m.Key == nil {
 			return "", fmt.Errorf("%w: a method has other members than id, type JsonWebKey2020, controller and publicKeyJwk", errShape)
 		}

@@ -32,6 +32,9 @@ func (r *reader) sweden(text []byte) error {
 	if err := json.Unmarshal(raw, &header); err != nil {
 		return malformed("the JWS header", err)
 	}
+	if err := distinct(raw); err != nil {
+		return err
+	}
 	body := payload
 	if header.B64 == nil || *header.B64 {
 		if body, err = base64.RawURLEncoding.DecodeString(string(payload)); err != nil {
@@ -41,6 +44,9 @@ func (r *reader) sweden(text []byte) error {
 	if r.o.Signer == nil {
 		r.remark("the list's signature was not checked: give the certificate that its publisher signs with")
 	} else if err := r.jws(header.Alg, text[:len(head)+1+len(payload)], sig); err != nil {
+		return err
+	}
+	if err := distinct(body); err != nil {
 		return err
 	}
 	return r.swedish(body)

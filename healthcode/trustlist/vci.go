@@ -1,7 +1,6 @@
 package trustlist
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -43,15 +42,21 @@ func (r *reader) vci(text []byte) error {
 	if t, err := time.Parse(time.RFC3339, snapshot.Time); err == nil {
 		r.list.Time = t.UTC()
 	}
-	keys, crls := 0, 0
+	keys, lists := 0, 0
 	for _, i := range snapshot.IssuerInfo {
-		keys, crls = keys+len(i.Keys), crls+len(i.CRLs)
+		keys, lists = keys+len(i.Keys), lists+len(i.CRLs)
 	}
-	if err := errors.Join(count(len(snapshot.IssuerInfo)), count(keys), count(crls)); err != nil {
+	if err := errors.Join(count(len(snapshot.IssuerInfo)), count(keys), count(lists)); err != nil {
 		return err
 	}
+	holders := map[string]*issuers{} // who lists a key id
+	hold := func(kid []byte, issuer string) {
+		if holders[string(kid)] == nil {
+			holders[string(kid)] = &issuers{}
+		}
+		holders[string(kid)].add(issuer)
+	}
 	for n, i := range snapshot.IssuerInfo {
-		var own [][]byte
 		for k, raw := range i.Keys {
 			where := fmt.Sprintf("issuer %d (%s), key %d", n+1, clip(i.Issuer.Iss), k+1)
 			e, err := r.jwk(where, raw)
@@ -60,39 +65,25 @@ func (r *reader) vci(text []byte) error {
 				return private(where)
 			case err != nil:
 				r.refuse(where, "", e.Certificate, err)
+				hold(listedKeyID(raw), i.Issuer.Iss) // though it is not taken, that issuer uses it
 				continue
 			}
 			e.Issuer, e.Name = i.Issuer.Iss, clipTo(i.Issuer.Name, MaxName-len("…"))
-			own = append(own, e.KeyID)
+			hold(e.KeyID, i.Issuer.Iss)
 			r.add(e)
 		}
+	}
+	var crls []crl
+	for n, i := range snapshot.IssuerInfo {
 		for c, raw := range i.CRLs {
-			r.crl(fmt.Sprintf("issuer %d (%s), revocation list %d", n+1, clip(i.Issuer.Iss), c+1), i.Issuer.Iss, own, raw)
-		}
-	}
-	return nil
-}
-
-// crl takes a revocation list, if it is of one of its issuer's own keys: else
-// one issuer could revoke another's cards.
-func (r *reader) crl(where, issuer string, own [][]byte, raw json.RawMessage) {
-	var c struct {
-		Kid string `json:"kid"`
-	}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		r.remark("%s cannot be read and was left out: %s", where, clip(err.Error()))
-		return
-	}
-	kid, err := Base64(c.Kid)
-	if err == nil {
-		for _, k := range own {
-			if bytes.Equal(k, kid) {
-				r.list.CRLs = append(r.list.CRLs, CRL{Where: where, Issuer: issuer, KeyID: kid, Raw: raw})
-				return
+			where := fmt.Sprintf("issuer %d (%s), revocation list %d", n+1, clip(i.Issuer.Iss), c+1)
+			if one, ok := r.crl(where, i.Issuer.Iss, holders, raw); ok {
+				crls = append(crls, one)
 			}
 		}
 	}
-	r.remark("%s is for the key %q, which is not one of that issuer's in the list, and was left out", where, clipTo(c.Kid, maxShown))
+	r.revocations(crls, holders)
+	return nil
 }
 
 // detached checks the detached signature over the file, where one was given:

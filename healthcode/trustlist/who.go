@@ -23,12 +23,23 @@ type didDocument struct {
 	Proof      json.RawMessage   `json:"proof"`
 }
 
-// method is one verification method.
+// method is one verification method. The proof is over Key as it stands, and the
+// key is read from that and nothing else.
 type method struct {
-	ID         string `json:"id"`
-	Type       string `json:"type"`
-	Controller string `json:"controller"`
-	Key        *jwk   `json:"publicKeyJwk"`
+	ID         string          `json:"id"`
+	Type       string          `json:"type"`
+	Controller string          `json:"controller"`
+	Key        json.RawMessage `json:"publicKeyJwk"`
+}
+
+// jwk reads the method's key; nil: it has none.
+func (m *method) jwk() (*jwk, error) {
+	var j *jwk
+	if m.Key == nil {
+		return nil, nil
+	}
+	err := json.Unmarshal(m.Key, &j)
+	return j, err
 }
 
 // who reads a trust list of WHO's network, v2.
@@ -66,7 +77,12 @@ func (r *reader) method(where string, raw []byte, passed map[string]int) error {
 		return nil
 	}
 	var m method
-	if err := json.Unmarshal(raw, &m); err != nil {
+	err := json.Unmarshal(raw, &m)
+	var key *jwk
+	if err == nil {
+		key, err = m.jwk()
+	}
+	if err != nil {
 		r.refuse(where, "", nil, fmt.Errorf("it is no verification method: %s", clip(err.Error())))
 		return nil
 	}
@@ -76,13 +92,13 @@ func (r *reader) method(where string, raw []byte, passed map[string]int) error {
 		region = r.region(alpha2(participant))
 	}
 	switch {
-	case m.Key == nil:
+	case key == nil:
 		r.refuse(where, region, nil, errors.New("it has no publicKeyJwk"))
 		return nil
-	case m.Key.private():
+	case key.private():
 		return private(where)
 	case usage == "SCA" || usage == "CSCA":
-		r.scaMethod(where, region, &m)
+		r.scaMethod(where, region, key)
 		return nil
 	case usage != "DSC" && usage != "":
 		passed[fmt.Sprintf("their usage is %s, and they sign no codes", clipTo(usage, maxShown))]++
@@ -94,20 +110,20 @@ func (r *reader) method(where string, raw []byte, passed map[string]int) error {
 		passed[fmt.Sprintf("they are of the trust domain %s, which was not asked for", clipTo(domain, maxShown))]++
 		return nil
 	}
-	e, err := r.jwkEntry(where, m.Key, true)
+	e, err := r.jwkEntry(where, key, true)
 	if err == nil && usage == "" && e.Certificate != nil && e.Certificate.IsCA { // lists of version 1 name no usage
 		r.anchor(where, region, e.Certificate)
 		return nil
 	}
 	if err == nil {
-		err = r.methodKeyID(&e, m.Key.Kid, fragment)
+		err = r.methodKeyID(&e, key.Kid, fragment)
 	}
 	if err != nil {
 		r.refuse(where, region, e.Certificate, err)
 		return nil
 	}
 	if r.given == nil {
-		for _, text := range m.Key.X5c[min(1, len(m.Key.X5c)):] {
+		for _, text := range key.X5c[min(1, len(key.X5c)):] {
 			if ca, err := parseText(text); err == nil {
 				r.anchor(where, region, ca)
 			}
@@ -122,12 +138,12 @@ func (r *reader) method(where string, raw []byte, passed map[string]int) error {
 }
 
 // scaMethod takes a signing CA as an anchor.
-func (r *reader) scaMethod(where, region string, m *method) {
-	if len(m.Key.X5c) == 0 {
+func (r *reader) scaMethod(where, region string, key *jwk) {
+	if len(key.X5c) == 0 {
 		r.remark("%s: the SCA has no certificate; it anchors nothing", where)
 		return
 	}
-	c, err := parseText(m.Key.X5c[0])
+	c, err := parseText(key.X5c[0])
 	if err != nil {
 		r.remark("%s: %v; it anchors nothing", where, err)
 		return
@@ -217,16 +233,23 @@ func methodKeys(data []byte) (id string, keys map[string]crypto.PublicKey, err e
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return "", nil, malformed("the signer's DID document", err)
 	}
+	if err := distinct(data); err != nil {
+		return "", nil, fmt.Errorf("the signer's DID document: %w", err)
+	}
 	keys = map[string]crypto.PublicKey{}
 	for _, raw := range doc.Methods {
 		var m method
-		if json.Unmarshal(raw, &m) != nil || m.Key == nil || m.Key.private() {
+		if json.Unmarshal(raw, &m) != nil {
 			continue
 		}
-		key, _, err := m.Key.public()
-		if err != nil && len(m.Key.X5c) > 0 {
+		j, err := m.jwk()
+		if err != nil || j == nil || j.private() {
+			continue
+		}
+		key, _, err := j.public()
+		if err != nil && len(j.X5c) > 0 {
 			var c *x509.Certificate
-			if c, err = parseText(m.Key.X5c[0]); err == nil {
+			if c, err = parseText(j.X5c[0]); err == nil {
 				key = c.PublicKey
 			}
 		}

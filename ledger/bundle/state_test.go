@@ -85,7 +85,7 @@ func levelThree(r *rand.Rand, i int) statement.Body {
 	case 6:
 		return &statement.EndCase{Name: name, At: now}
 	}
-	return &statement.DeclareCase{Name: name, Admit: r.IntN(2) == 0, Condition: &doc, Reason: fmt.Sprint("reason ", i)}
+	return &statement.DeclareCase{Name: name, Admit: r.IntN(2) == 0, Region: "XA", Condition: &doc, Reason: fmt.Sprint("reason ", i)}
 }
 
 // hashesOf draws from 4,000 hashes, so that many are spoken of again.

@@ -89,7 +89,7 @@ type PublishScheme struct {
 type DeclareCase struct {
 	Name        string       `cbor:"1,keyasint"`
 	Admit       bool         `cbor:"2,keyasint,omitempty"` // otherwise it refuses
-	Region      Region       `cbor:"3,keyasint,omitempty"` // whose codes; none: anybody's
+	Region      Region       `cbor:"3,keyasint,omitempty"` // whose codes; none, in one that refuses and names no keys: anybody's
 	Kinds       []CodeKind   `cbor:"4,keyasint,omitempty"`
 	Formats     []string     `cbor:"5,keyasint,omitempty"`
 	Keys        []Thumbprint `cbor:"6,keyasint,omitempty"` // ascending

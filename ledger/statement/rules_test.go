@@ -26,7 +26,7 @@ func TestRuleBounds(t *testing.T) {
 		return &b
 	}
 	special := func(change func(*statement.DeclareCase)) statement.Body {
-		b := statement.DeclareCase{Name: "crew", Reason: "r"}
+		b := statement.DeclareCase{Name: "crew", Region: "XB", Reason: "r"}
 		change(&b)
 		return &b
 	}
@@ -86,6 +86,8 @@ func TestRuleBounds(t *testing.T) {
 		{"reason of a case", special(func(b *statement.DeclareCase) {}), special(func(b *statement.DeclareCase) { b.Reason = "" })},
 		{"name of a case", special(func(b *statement.DeclareCase) { b.Name = long(statement.MaxName) }), special(func(b *statement.DeclareCase) { b.Name = long(statement.MaxName + 1) })},
 		{"region of a case", special(func(b *statement.DeclareCase) { b.Region = "XB" }), special(func(b *statement.DeclareCase) { b.Region = "EL" })},
+		{"region of a case that refuses", special(func(b *statement.DeclareCase) { b.Region = "" }), special(func(b *statement.DeclareCase) { b.Region = ""; b.Keys = keys(1) })},
+		{"region of a case that admits", special(func(b *statement.DeclareCase) { b.Admit = true }), special(func(b *statement.DeclareCase) { b.Region = ""; b.Admit = true })},
 		{"formats", special(func(b *statement.DeclareCase) { b.Formats = statement.FormatNames }), special(func(b *statement.DeclareCase) { b.Formats = []string{"pdf"} })},
 		{"formats in order", special(func(b *statement.DeclareCase) { b.Formats = []string{"hc1", "shc"} }), special(func(b *statement.DeclareCase) { b.Formats = []string{"shc", "hc1"} })},
 		{"keys", special(func(b *statement.DeclareCase) { b.Keys = keys(statement.MaxCaseKeys) }), special(func(b *statement.DeclareCase) { b.Keys = keys(statement.MaxCaseKeys + 1) })},
@@ -244,7 +246,7 @@ func drawRules(t *rapid.T, kind statement.Kind, region *rapid.Generator[string],
 	case statement.SpecialCaseDeclare:
 		b := &statement.DeclareCase{Name: name(), Admit: rapid.Bool().Draw(t, "admit"), Reason: "r" + text(900).Draw(t, "reason"), LegalRef: text(400).Draw(t, "legal"),
 			Formats: drawSome(t, statement.FormatNames)}
-		if rapid.Bool().Draw(t, "of a region") {
+		if b.Admit || rapid.Bool().Draw(t, "of a region") {
 			b.Region = statement.Region(region.Draw(t, "region"))
 		}
 		for _, k := range rapid.SliceOfNDistinct(rapid.Byte(), 0, 5, rapid.ID).Draw(t, "keys") {

@@ -115,8 +115,13 @@ func (b *DeclareCase) Validate() error {
 	errs := []error{checkName("special case", b.Name, MaxName), checkKinds(b.Kinds), checkAmong("format", b.Formats, FormatNames),
 		checkWindow(b.IssuedFrom, b.IssuedUntil), checkWindow(b.From, b.Until),
 		checkText("reason", b.Reason, 1, MaxReason), checkText("legal reference", b.LegalRef, 0, MaxLegalRef)}
-	if b.Region != "" {
+	switch {
+	case b.Region != "":
 		errs = append(errs, b.Region.Validate())
+	case b.Admit: // else whoever is a member could make up codes that are admitted, with a key of its own
+		errs = append(errs, invalid("a case that admits names the region whose codes it admits"))
+	case len(b.Keys) > 0: // a thumbprint is a registration's only beside its region: anybody may register another's certificate
+		errs = append(errs, invalid("a case that names keys names the region that registered them"))
 	}
 	if n := len(b.Keys); n > MaxCaseKeys {
 		errs = append(errs, invalid("%d keys, at most %d; name the region, or declare further cases", n, MaxCaseKeys))

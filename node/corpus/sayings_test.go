@@ -386,7 +386,7 @@ func cases(_ *material, all map[string][]saying) error {
 	}
 	add(all, "CZ",
 		&statement.DeclareCase{Name: "crew", Admit: true, Region: "BG", Reason: "crews of lorries", LegalRef: "Decree 8"},
-		&statement.DeclareCase{Name: "second-dose", Admit: true, Kinds: []statement.CodeKind{statement.Vaccination}, Condition: second, Reason: "complete"},
+		&statement.DeclareCase{Name: "second-dose", Admit: true, Region: "BG", Kinds: []statement.CodeKind{statement.Vaccination}, Condition: second, Reason: "complete"},
 		&statement.DeclareCase{Name: "unclear", Region: "CH", Condition: strange, Reason: "nobody knows"},
 	)
 	add(all, "EU", &statement.DeclareCase{Name: "misprints", Region: "GE", Reason: "misprinted series", Until: statement.TimeOf(epoch)})

@@ -53,11 +53,12 @@ func (s secrets) walk(name string, v any) {
 }
 
 // told gives the secrets that a text tells: anything of six characters or more,
-// and shorter names as words by themselves. One or two letters say nothing.
+// and shorter names as words by themselves. One or two letters say nothing, nor
+// does the year of a birth: a port or a duration may be the same number.
 func (s secrets) told(text string) (out []string) {
 	for secret := range s {
 		n := utf8.RuneCountInString(secret)
-		if n >= 6 && strings.Contains(text, secret) || n >= 3 && n < 6 && hasWord(text, secret) {
+		if n >= 6 && strings.Contains(text, secret) || n >= 3 && n < 6 && strings.ContainsFunc(secret, unicode.IsLetter) && hasWord(text, secret) {
 			out = append(out, secret)
 		}
 	}

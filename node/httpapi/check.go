@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"concordat/client"
+	"concordat/recognition"
 	"concordat/recognition/sentence"
 )
 
@@ -59,10 +60,11 @@ func saysJSON(contentType string) bool {
 	return err == nil && (t == "application/json" || t == "application/x-www-form-urlencoded")
 }
 
-// decodeStrictly reads one JSON object, with no field that is not known and
-// nothing after it. What it says of a fault never quotes the body.
+// decodeStrictly reads one JSON object, with no field that is not known, no more
+// values than a question may have, and nothing after it. What it says of a fault
+// never quotes the body.
 func decodeStrictly(body io.Reader, into any) error {
-	d := json.NewDecoder(body)
+	d := json.NewDecoder(&sparing{in: body, left: maxValues})
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if err == nil {
@@ -78,7 +80,41 @@ func decodeStrictly(body io.Reader, into any) error {
 	return client.Fail(client.BadRequest, "the body is not the JSON object wanted: %s", whatIsWrong(err))
 }
 
-var errMore = errors.New("there is more after the object")
+var (
+	errMore   = errors.New("there is more after the object")
+	errValues = errors.New("it has more values than any question needs; codes and stays are to be asked about in parts")
+)
+
+// maxValues bounds the values in a question: some times those of the most codes
+// and the longest itinerary. Beyond it, a body of a few letters for each would
+// take twenty times its size in memory, before there is room for a check.
+const maxValues = 8 * (recognition.MaxCodes + recognition.MaxStays)
+
+// sparing reads JSON up to a number of values: of commas that are in no string.
+type sparing struct {
+	in              io.Reader
+	left            int
+	quoted, escaped bool
+}
+
+func (s *sparing) Read(p []byte) (int, error) {
+	n, err := s.in.Read(p)
+	for _, c := range p[:n] {
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case c == '"':
+			s.quoted = !s.quoted
+		case s.quoted:
+			s.escaped = c == '\\'
+		case c == ',':
+			if s.left--; s.left < 0 {
+				return 0, errValues
+			}
+		}
+	}
+	return n, err
+}
 
 // whatIsWrong describes a decoding fault without the values, which may be a person's.
 func whatIsWrong(err error) string {
@@ -97,7 +133,7 @@ func whatIsWrong(err error) string {
 		return "a time is not RFC 3339 like 2021-06-01T12:00:00Z"
 	case strings.HasPrefix(err.Error(), "json: unknown field"):
 		return unknownField(err)
-	case errors.Is(err, errMore):
+	case errors.Is(err, errMore), errors.Is(err, errValues):
 		return err.Error()
 	}
 	return "it cannot be read"

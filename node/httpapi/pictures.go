@@ -8,11 +8,13 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 
 	"concordat/client"
 	"concordat/healthcode/picture"
+	"concordat/recognition"
 )
 
 // mediaType gives what a request says its body is, without parameters.
@@ -54,9 +56,12 @@ func (a *api) checkPictures(w http.ResponseWriter, r *http.Request, kind string)
 // photographs as telephones take them.
 const maxPictureForm = 24 << 20
 
+// maxHeaders bounds the headers of a form's parts together, in bytes.
+const maxHeaders = 16 << 10
+
 // mostForm bounds a form: its pictures, the fields, and what is around them.
 func (a *api) mostForm() int64 {
-	return min(int64(a.maxPictures)*picture.MaxBytes, maxPictureForm) + a.maxBody + 16<<10
+	return min(int64(a.maxPictures)*picture.MaxBytes, maxPictureForm) + a.maxBody + maxHeaders
 }
 
 // readPictures takes the question and its pictures out of the body.
@@ -68,7 +73,7 @@ func (a *api) readPictures(r *http.Request, kind string, body io.Reader) (q clie
 		}
 		return a.readCheckForm(multipart.NewReader(body, params["boundary"]))
 	}
-	f := fields{}
+	var f fields
 	asked, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return q, client.Fail(client.BadRequest, "the query cannot be read")
@@ -95,11 +100,15 @@ func (a *api) readPictures(r *http.Request, kind string, body io.Reader) (q clie
 }
 
 // readCheckForm reads a form: parts picture, and either the part check, which is
-// what the body would be without pictures, or fields of the same names.
+// what the body would be without pictures, or fields of the same names. However
+// small the parts are, there are only so many of them: codes are counted, as
+// pictures are, every other name comes once, and one that is not known ends the
+// reading.
 func (a *api) readCheckForm(form *multipart.Reader) (q client.Check, err error) {
-	f, whole := fields{}, []byte(nil)
+	var f fields
+	var whole []byte
 	var pictures [][]byte
-	left := a.maxBody // for all that are not pictures
+	left, headers := a.maxBody, maxHeaders // for all that are not pictures, and for what is said of each
 	for {
 		part, err := form.NextRawPart() // the bytes as they come: nothing is quoted-printable here
 		if errors.Is(err, io.EOF) {
@@ -107,6 +116,9 @@ func (a *api) readCheckForm(form *multipart.Reader) (q client.Check, err error) 
 		}
 		if err != nil {
 			return q, brokenBody(err)
+		}
+		if headers -= sizeOf(part.Header); headers < 0 {
+			return q, client.Fail(client.TooLarge, "the headers of the form's parts have more than %d bytes", maxHeaders)
 		}
 		name := part.FormName()
 		if name == "picture" {
@@ -137,7 +149,7 @@ func (a *api) readCheckForm(form *multipart.Reader) (q client.Check, err error) 
 		whole = data
 	}
 	switch {
-	case whole != nil && len(f) > 0:
+	case whole != nil && !f.empty():
 		return q, client.Fail(client.BadRequest, "the form has the part check and fields beside it: give one or the other")
 	case whole != nil:
 		err = decodeStrictly(bytes.NewReader(whole), &q)
@@ -146,6 +158,16 @@ func (a *api) readCheckForm(form *multipart.Reader) (q client.Check, err error) 
 	}
 	q.Pictures = pictures
 	return q, err
+}
+
+// sizeOf gives the bytes of a part's header, about.
+func sizeOf(header textproto.MIMEHeader) (n int) {
+	for name, values := range header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return n
 }
 
 // readPart reads a part, and fails as a body does that has more than most bytes.
@@ -166,49 +188,59 @@ func brokenPicture(err error) error {
 	return brokenBody(err)
 }
 
-// fields are those of a question in a form or a query, each as it stands in the
-// JSON of one without pictures.
-type fields map[string]json.RawMessage
+// fields are those of a question in a form or a query.
+type fields struct {
+	codes []string
+	once  map[string]json.RawMessage // the others, each as it stands in the JSON of a question without pictures
+}
+
+func (f *fields) empty() bool { return len(f.codes) == 0 && len(f.once) == 0 }
 
 // textFields are the fields that are texts and come once.
 var textFields = []string{"region", "at", "arrival", "consistency", "maxAge"}
 
 // add takes one field.
-func (f fields) add(name, value string) error {
+func (f *fields) add(name, value string) error {
 	switch {
 	case name == "codes":
-		var all []string
-		if f[name] != nil {
-			if err := json.Unmarshal(f[name], &all); err != nil {
-				return err
-			}
+		if len(f.codes) == recognition.MaxCodes {
+			return client.Fail(client.BadRequest, "more than %d codes at once", recognition.MaxCodes)
 		}
-		return f.set(name, append(all, value))
-	case f[name] != nil:
+		f.codes = append(f.codes, value)
+		return nil
+	case f.once[name] != nil:
 		return client.Fail(client.BadRequest, "the field %s comes twice", name)
 	case name == "itinerary":
 		if !json.Valid([]byte(value)) {
 			return client.Fail(client.BadRequest, "itinerary is not JSON")
 		}
-		f[name] = json.RawMessage(value)
+		f.put(name, json.RawMessage(value))
 		return nil
 	case slices.Contains(textFields, name):
-		return f.set(name, value)
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		f.put(name, text)
+		return nil
 	}
 	return client.Fail(client.BadRequest, "a field is not known; want picture, check, codes, itinerary, %v", textFields)
 }
 
-func (f fields) set(name string, value any) (err error) {
-	f[name], err = json.Marshal(value)
-	return err
+func (f *fields) put(name string, value json.RawMessage) {
+	if f.once == nil {
+		f.once = map[string]json.RawMessage{}
+	}
+	f.once[name] = value
 }
 
 // check reads the fields as the JSON that they make.
-func (f fields) check() (q client.Check, err error) {
-	whole, err := json.Marshal(f)
+func (f *fields) check() (q client.Check, err error) {
+	whole, err := json.Marshal(f.once)
 	if err != nil {
 		return q, client.Fail(client.BadRequest, "the fields cannot be read")
 	}
 	err = decodeStrictly(bytes.NewReader(whole), &q)
+	q.Codes = f.codes
 	return q, err
 }

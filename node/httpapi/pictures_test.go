@@ -191,6 +191,7 @@ func TestCheckRefusesPictures(t *testing.T) {
 		{"too many bytes of text", []any{"codes", bytes.Repeat([]byte("A"), 300<<10)}, 413, client.TooLarge, "262144 bytes"},
 		{"too many pictures", many, 400, client.BadRequest, "4 pictures"},
 		{"too many codes", slices.Concat(many[:6], repeat("codes", []byte("HC1:X"), 14)), 400, client.BadRequest, "17 codes"},
+		{"very many codes", repeat("codes", []byte{}, 40), 400, client.BadRequest, "16 codes"},
 		{"a GIF", []any{"picture", []byte("GIF89aSECRET")}, 415, client.WrongContentType, "GIF"},
 		{"a drawing", []any{"picture", []byte("<svg>SECRET</svg>")}, 415, client.WrongContentType, "SVG"},
 		{"no picture", []any{"picture", []byte("HC1:SECRET")}, 415, client.WrongContentType, "picture 0"},

@@ -25,6 +25,6 @@ func wantedLanguages(r *http.Request) string {
 
 // speak marks an answer as one in a language that was chosen by Accept-Language.
 func speak(w http.ResponseWriter, l sentence.Language) {
-	w.Header().Set("Content-Language", string(l))
+	w.Header().Set("Content-Language", string(sentence.Spoken(l)))
 	w.Header().Set("Vary", "Accept-Language")
 }

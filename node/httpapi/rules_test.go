@@ -140,7 +140,7 @@ func (s *shapes) lookAtRules(t *testing.T, look func(name string, a answer, stat
 	// A special case overrules an area that would refuse, on a day that no other test asks about.
 	code, day := registered(t, "AT-1"), clock.AddDate(0, 0, 20)
 	said(t, 1, risk("XA-SHAPES-RULED"), nil)
-	pupils := &statement.DeclareCase{Name: "shapes", Admit: true, From: statement.TimeOf(day), Until: statement.TimeOf(day.Add(time.Hour)), Reason: "pupils"}
+	pupils := &statement.DeclareCase{Name: "shapes", Admit: true, Region: region, From: statement.TimeOf(day), Until: statement.TimeOf(day.Add(time.Hour)), Reason: "pupils"}
 	if a := submit(t, "final", network.Sign(t, region, 1, pupils), nil); a.status != http.StatusOK {
 		t.Fatalf("%d: %s", a.status, a.body)
 	}

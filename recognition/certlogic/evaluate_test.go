@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -276,6 +277,7 @@ func TestMalformed(t *testing.T) {
 		"many names":      `{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1}`,
 		"too deep":        strings.Repeat(`[`, certlogic.MaxDepth+2) + strings.Repeat(`]`, certlogic.MaxDepth+2),
 		"too many values": `[` + strings.Repeat(`1,`, certlogic.MaxNodes) + `1]`,
+		"too many parts":  `[` + strings.Repeat(`{"var":"`+strings.Repeat("a.", 50)+`a"},`, certlogic.MaxNodes/50) + `1]`,
 		"too long":        `"` + strings.Repeat("x", certlogic.MaxBytes) + `"`,
 		"huge number":     `1e999`,
 	} {
@@ -286,6 +288,32 @@ func TestMalformed(t *testing.T) {
 	deep := strings.Repeat(`{"!":[`, certlogic.MaxDepth/2-1) + `true` + strings.Repeat(`]}`, certlogic.MaxDepth/2-1)
 	if _, err := certlogic.Evaluate(parse(t, deep), nil, certlogic.Limits{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWeight: what an expression weighs is about what it takes in memory, and
+// not much more for each byte of its text, whatever the text is made of.
+func TestWeight(t *testing.T) {
+	fill := func(first, one, last string) string {
+		return first + strings.Repeat(one, (certlogic.MaxBytes/2-len(first)-len(last))/len(one)) + last
+	}
+	deep := strings.Repeat(`{"!":[`, certlogic.MaxDepth/2-2)
+	for name, text := range map[string]string{
+		"literals": fill(`[`, `1234,`, `1]`), "texts": fill(`[`, `"abcd",`, `1]`), "operations": fill(`[`, `{"!":[1]},`, `1]`),
+		"a path": fill(`{"var":"`, `ab.`, `a"}`), "many paths": fill(`[`, `{"var":"a.b"},`, `1]`), "nothing that is CertLogic": fill(`[`, `null,`, `null]`),
+		"faults far down": fill(deep+`[`, `null,`, `null]`+strings.Repeat(`]}`, certlogic.MaxDepth/2-2)),
+	} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		e := parse(t, text)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		kept, says := int(after.HeapAlloc)-int(before.HeapAlloc), e.Weight()
+		if says < kept/2 || says > 40*len(text) {
+			t.Errorf("%s: of %d bytes %d are kept, and it says %d", name, len(text), kept, says)
+		}
+		runtime.KeepAlive(e)
 	}
 }
 

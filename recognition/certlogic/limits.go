@@ -5,11 +5,12 @@ import "errors"
 // Every bound on what is read and done. The largest of the 55 rules that DE, IE,
 // CZ and the EU published has 67 values, nested 15 deep; none takes 100 steps.
 const (
-	// MaxBytes bounds the text of an expression.
-	MaxBytes = 256 << 10
+	// MaxBytes bounds the text of an expression. None of those rules has 10,000.
+	MaxBytes = 64 << 10
 	// MaxDepth bounds how deep an expression nests.
 	MaxDepth = 100
-	// MaxNodes bounds how many values, operations and operands it has.
+	// MaxNodes bounds how many values, operations and operands it has, each part of
+	// each "var"'s path among them.
 	MaxNodes = 20_000
 	// MaxSteps is how many steps an evaluation may take where the caller says
 	// nothing else: a step is an operation, a value looked at, or 64 bytes of text.

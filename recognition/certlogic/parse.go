@@ -14,7 +14,12 @@ type Expression struct {
 	root     node
 	problems []string
 	more     int // problems beyond those listed
+	weight   int
 }
+
+// Weight is about how many bytes of memory the expression takes, for whoever
+// keeps many: up to some thirty for each byte of its text.
+func (e *Expression) Weight() int { return e.weight }
 
 // Problems lists what in the expression is not CertLogic 1.3, in branches that
 // may never be reached included (C1). Whoever publishes a rule should have none.
@@ -40,8 +45,11 @@ func Parse(text []byte) (*Expression, error) {
 	if _, err := r.d.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: more follows after the expression", ErrMalformed)
 	}
-	b := builder{e: &Expression{}}
+	b := builder{e: &Expression{weight: nodeWeight}, parts: r.nodes}
 	b.e.root = b.node(tree, "")
+	if b.parts < 0 {
+		return nil, fmt.Errorf("%w: more than %d values and parts of paths", ErrMalformed, MaxNodes)
+	}
 	return b.e, nil
 }
 
@@ -117,25 +125,39 @@ func (r *reader) close() error {
 }
 
 // builder makes nodes of a JSON tree.
-type builder struct{ e *Expression }
+type builder struct {
+	e     *Expression
+	parts int // of paths, that there may still be
+}
+
+// About how many bytes one node takes, and one part of a path.
+const (
+	nodeWeight = 80
+	partWeight = 32
+)
 
 // invalid makes the node of what is not CertLogic: an error where it is reached.
 func (b *builder) invalid(path, format string, a ...any) node {
 	said := fmt.Sprintf(format, a...)
-	if path != "" {
-		said = fmt.Sprintf("at %s: %s", path, said)
-	}
 	if len(b.e.problems) < maxProblems {
+		if path != "" { // not for all of them: a path may be as long as a thousand literals that are none
+			said = fmt.Sprintf("at %s: %s", path, said)
+		}
 		b.e.problems = append(b.e.problems, said)
 	} else {
 		b.e.more++
 	}
+	b.e.weight += len(said)
 	return invalid(said)
 }
 
 func (b *builder) node(tree any, path string) node {
+	b.e.weight += nodeWeight
 	switch v := tree.(type) {
-	case bool, string:
+	case bool:
+		return literal{v}
+	case string:
+		b.e.weight += len(v)
 		return literal{v}
 	case float64:
 		if !isInteger(v) {
@@ -206,7 +228,12 @@ func (b *builder) variable(p, path string) node {
 	if p == "" {
 		return v
 	}
+	b.e.weight += len(p)
 	for part := range strings.SplitSeq(p, ".") {
+		if b.parts--; b.parts < 0 {
+			return v // Parse says so
+		}
+		b.e.weight += partWeight
 		if part == "" {
 			return b.invalid(path, "%q is no path: a part of it is empty", clip(p))
 		}

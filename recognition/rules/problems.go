@@ -36,6 +36,9 @@ var fieldNames = []string{
 // minDescription is the least length of a description, in characters.
 const minDescription = 20
 
+// maxStrange bounds the properties that are listed for not being in the schema.
+const maxStrange = 20
+
 // Problems lists where the rule departs from the schema, and from CertLogic 1.3.
 // It applies all the same; other programs may refuse it.
 func (r *Rule) Problems() []string { return slices.Clone(r.problems) }
@@ -45,10 +48,17 @@ func (p *parser) departures(all []member) []string {
 	r := p.r
 	var out []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	strange := 0
 	for _, m := range all {
-		if !slices.Contains(fieldNames, m.name) {
+		if slices.Contains(fieldNames, m.name) {
+			continue
+		}
+		if strange++; strange <= maxStrange {
 			say("the property %.40q is not in the schema", m.name)
 		}
+	}
+	if more := strange - maxStrange; more > 0 {
+		say("%d more properties are not in the schema", more)
 	}
 	if !identifierForm.MatchString(r.Identifier) {
 		say("Identifier is %q, want the form VR-DE-0001", r.Identifier)

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/language"
-
 	"concordat/healthcode"
 	"concordat/ledger/statement"
 	"concordat/recognition/certlogic"
@@ -58,8 +56,7 @@ type Rule struct {
 	Description     []Description
 
 	logic    *certlogic.Expression
-	matcher  language.Matcher // of the languages of Description; nil: there is none
-	order    []int            // place in Description by the matcher's index
+	words    *Words // Description, prepared
 	problems []string
 }
 
@@ -90,7 +87,7 @@ func ParseRule(text []byte) (*Rule, error) {
 	if r.logic, err = certlogic.Parse(p.values["Logic"]); err != nil {
 		return nil, fmt.Errorf("%w: %s: Logic: %w", ErrRule, r.Identifier, err)
 	}
-	r.languages()
+	r.words = newWords(r.Description)
 	r.problems = p.departures(all)
 	return r, nil
 }

@@ -192,8 +192,18 @@ var matcher = language.NewMatcher([]language.Tag{language.English, language.Chin
 // maxAccept bounds an Accept-Language, in bytes.
 const maxAccept = 1_000
 
+// Spoken gives the language that sentences are said in for one that was asked for.
+func Spoken(l Language) Language {
+	if _, ok := catalogues[l]; ok {
+		return l
+	}
+	return English
+}
+
 // Accept chooses the language for an Accept-Language header (RFC 9110 §12.5.4):
-// English where it names none of the languages, or cannot be read.
+// one of the languages, where it names any. Otherwise it is the first that the
+// header names: sentences are said in English then (Spoken), and a Localized
+// argument may still have it. English where the header cannot be read.
 func Accept(header string) Language {
 	if header == "" || len(header) > maxAccept {
 		return English
@@ -203,8 +213,13 @@ func Accept(header string) Language {
 		return English
 	}
 	_, at, confidence := matcher.Match(wanted...)
-	if confidence == language.No {
-		return English
+	if confidence != language.No {
+		return Languages[at]
 	}
-	return Languages[at]
+	for _, tag := range wanted {
+		if _, sure := tag.Base(); sure == language.Exact {
+			return Language(tag.String())
+		}
+	}
+	return English
 }

@@ -52,6 +52,9 @@ type Bridge struct {
 	places  map[statement.Time]uint64 // in the ledger, of the moments that let them in
 	shelf   *shelf
 	uses    uint64
+
+	reading sync.Mutex
+	vain    map[uint64]bool // documents, by their statements, that do not hold what they name
 }
 
 // maxRosters bounds the regions whose lists are kept at hand.
@@ -64,7 +67,7 @@ func New(c Config) *Bridge {
 	}
 	return &Bridge{
 		source: c.Source, region: c.Region, url: c.URL, key: c.Key, clock: c.Now,
-		rosters: map[statement.Region]*roster{},
+		rosters: map[statement.Region]*roster{}, vain: map[uint64]bool{},
 	}
 }
 

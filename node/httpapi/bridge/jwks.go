@@ -12,47 +12,49 @@ import (
 // maxIssuer bounds the URL of an issuer in a request.
 const maxIssuer = statement.MaxIssuerURL
 
-// keySet answers GET /.well-known/jwks.json and its like: the keys of SMART
-// Health Cards of a region's issuers that have no URL, or of one issuer, be it
-// several regions'. Whose codes are recognised is not asked: an issuer's keys
-// are its own.
+// keySet answers GET /.well-known/jwks.json and its like, with keys of SMART
+// Health Cards. Of a region those of its own issuers that have no URL; of an
+// issuer, by its URL, those that the region relies on, its own and others': a URL
+// is what an authority says of its key, and nobody else holds it to that, so one
+// that the region does not recognise would put its keys under any issuer's. Below
+// /issuers/{region} either are that region's own alone.
 func (b *Bridge) keySet(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // the specification wants it
 	issuer := cmp.Or(r.PathValue("issuer"), r.URL.Query().Get("iss"))
 	if len(issuer) > maxIssuer {
 		return client.Fail(client.BadRequest, "the issuer has %d bytes, at most %d", len(issuer), maxIssuer)
 	}
-	regions := []statement.Region{b.region}
+	region, err := b.regionOf(r)
+	if err != nil {
+		return err
+	}
+	own := issuer == "" // only what the region has registered itself
 	if name := r.PathValue("region"); name != "" {
-		region, err := statement.ParseRegion(name)
-		if err != nil {
+		if region, err = statement.ParseRegion(name); err != nil {
 			return client.Fail(client.UnknownRegion, "region: %v", err)
 		}
-		regions = []statement.Region{region}
+		own = true
 	}
-	if issuer != "" {
-		var err error
-		if regions, err = b.issuedBy(issuer); err != nil {
-			return err
-		}
-		if len(regions) == 0 {
-			return client.Fail(client.NotFound, "no authority has registered a key of the issuer %q", clip(issuer)).
-				WithHint("an issuer is named as its codes name it, without a slash at the end")
-		}
+	all, err := b.roster(region)
+	if err != nil {
+		return err
 	}
-	keys := []jwk{}
-	for _, region := range regions {
-		its, err := b.roster(region)
-		if err != nil {
-			return err
+	keys, known := []jwk{}, issuer == ""
+	for i := range all.items {
+		one := &all.items[i]
+		if one.Issuer != issuer || own && one.Region != region {
+			continue
 		}
-		for i := range its.items {
-			if one := &its.items[i]; one.shc && one.Region == region && one.Issuer == issuer {
-				if keys, err = one.addTo(keys); err != nil {
-					return err
-				}
+		known = true
+		if one.shc {
+			if keys, err = one.addTo(keys); err != nil {
+				return err
 			}
 		}
+	}
+	if !known {
+		return client.Fail(client.NotFound, "no key of the issuer %q is registered", clip(issuer)).
+			WithHint("an issuer is named as its codes name it, without a slash at the end")
 	}
 	slices.SortStableFunc(keys, func(a, b jwk) int { return cmp.Compare(a.Kid, b.Kid) })
 	keys = slices.CompactFunc(keys, func(a, b jwk) bool { return a.Kid == b.Kid })
@@ -77,20 +79,4 @@ func (i *item) addTo(keys []jwk) ([]jwk, error) {
 		k.X5c = []string{b64(i.Certificate)}
 	}
 	return append(keys, k), nil
-}
-
-// issuedBy are the regions whose authorities have registered keys of an issuer, by id.
-func (b *Bridge) issuedBy(issuer string) ([]statement.Region, error) {
-	own, err := b.roster(b.region)
-	if err != nil {
-		return nil, err
-	}
-	var regions []statement.Region
-	for i := range own.items {
-		if own.items[i].Issuer == issuer {
-			regions = append(regions, own.items[i].Region)
-		}
-	}
-	slices.Sort(regions)
-	return slices.Compact(regions), nil
 }

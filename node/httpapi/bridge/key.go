@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -33,7 +34,7 @@ var dccKinds = []statement.CodeKind{statement.Vaccination, statement.Test, state
 
 func parseKey(k *state.IssuerKey) *publicKey {
 	p := &publicKey{kinds: dccKinds}
-	key, err := x509.ParsePKIXPublicKey(k.PublicKey)
+	key, err := parsePublicKey(k.PublicKey)
 	if err != nil {
 		return p // it is in no list: nobody could use it
 	}
@@ -54,6 +55,25 @@ func parseKey(k *state.IssuerKey) *publicKey {
 		}
 	}
 	return p
+}
+
+// parsePublicKey reads a key in its one encoding only, as package recognition
+// does: lists give keys in that encoding, and what is said of a key is found by
+// its bytes. In another encoding a key that its owner has declared compromised
+// would be listed again, as one of which nothing is said.
+func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, err
+	}
+	canonical, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(canonical, spki) {
+		return nil, errors.New("the key is in another encoding than its own")
+	}
+	return key, nil
 }
 
 // minRSA and maxRSA bound the modulus that codes are verified with, in bits, as package hc1 does.

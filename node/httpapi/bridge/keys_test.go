@@ -6,12 +6,16 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 
@@ -124,6 +128,7 @@ func TestSMARTVerifier(t *testing.T) {
 	if got := w.keysAt("/issuers/XA/.well-known/jwks.json"); len(got) != 1 {
 		t.Errorf("XA's: %v", got)
 	}
+	w.says("XA", grant("XB"))
 	for _, path := range []string{"/jwks/" + url.PathEscape(issuer) + "/.well-known/jwks.json", "/.well-known/jwks.json?iss=" + url.QueryEscape(issuer)} {
 		got := w.keysAt(path)
 		if len(got) != 2 {
@@ -162,6 +167,83 @@ type didMethod struct {
 	Domain       string          `json:"domain"`
 	Participant  string          `json:"participant"`
 	KeyUsage     string          `json:"keyusage"`
+}
+
+// TestIssuerNamedByAStranger: a key that is registered under an issuer's URL is in
+// that issuer's set if the region that is asked relies on it, and not because
+// whoever registered it says so.
+func TestIssuerNamedByAStranger(t *testing.T) {
+	w := newWorld(t, "XA", "XB", "XM")
+	const issuer = "https://smart.example"
+	genuine, forged := newKey(t), newKey(t)
+	w.says("XB", smart(t, genuine, issuer))
+	w.says("XM", smart(t, forged, issuer))
+	const sets = "/jwks/https%3A%2F%2Fsmart.example/.well-known/jwks.json"
+	has := func(path string, want ...*ecdsa.PrivateKey) {
+		t.Helper()
+		got := w.keysAt(path)
+		if len(got) != len(want) {
+			t.Errorf("%s: %d keys, want %d", path, len(got), len(want))
+		}
+		for _, k := range want {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(got)), func(g *ecdsa.PublicKey) bool { return g.Equal(&k.PublicKey) }) {
+				t.Errorf("%s: a key is missing", path)
+			}
+		}
+	}
+	has(sets)
+	w.says("XA", grant("XB"))
+	for _, path := range []string{sets, sets + "?region=XA", "/.well-known/jwks.json?iss=" + issuer, "/.well-known/jwks.json?region=XB&iss=" + issuer, sets + "?region=XB", "/issuers/XB/.well-known/jwks.json?iss=" + issuer} {
+		has(path, genuine)
+	}
+	// Its own list is its own affair.
+	has("/issuers/XM/.well-known/jwks.json?iss="+issuer, forged)
+	w.get("/issuers/XA/.well-known/jwks.json?iss=" + issuer).is(http.StatusNotFound)
+	w.get(sets + "?region=XQ").is(http.StatusBadRequest)
+	w.hold()
+	w.says("XA", &statement.Withdraw{Region: "XB", Reason: "x"})
+	has(sets)
+}
+
+// TestKeyInAnotherEncoding: a compromised key does not come back in bytes that
+// crypto/x509 reads as the same key, and that nothing has been said of.
+func TestKeyInAnotherEncoding(t *testing.T) {
+	w := newWorld(t, "XA", "XB", "XM")
+	w.says("XA", grant("XB"))
+	w.says("XA", grant("XM"))
+	key := newKey(t)
+	k, cert := smart(t, key, "https://smart.example"), certificate(t, key, expires)
+	w.says("XB", k)
+	w.says("XB", compromise(k))
+	var outer asn1.RawValue
+	if _, err := asn1.Unmarshal(k.PublicKey, &outer); err != nil {
+		t.Fatal(err)
+	}
+	outer.FullBytes, outer.Bytes = nil, append(slices.Clone(outer.Bytes), 5, 0) // a NULL more
+	alias, err := asn1.Marshal(outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, err := x509.ParsePKIXPublicKey(alias); err != nil || !key.PublicKey.Equal(same) {
+		t.Fatalf("it is not the same key: %v", err)
+	}
+	w.says("XM", &statement.RegisterKey{PublicKey: alias, KeyID: k.KeyID, Issuer: "https://smart.example"})
+	w.says("XM", &statement.RegisterKey{PublicKey: alias, KeyID: cert.KeyID, Certificate: cert.Certificate})
+	if got := w.keysAt("/.well-known/jwks.json?iss=https://smart.example"); len(got) != 0 {
+		t.Errorf("it is in the key set: %v", got)
+	}
+	var d didDocument
+	if w.get("/v2/trustlist/did.json").into(&d); len(d.VerificationMethod) != 0 {
+		t.Errorf("it is in did.json: %v", d.VerificationMethod)
+	}
+	for _, path := range []string{"/trustList", "/signercertificateStatus"} {
+		if got := strings.TrimSpace(w.get(path).is(http.StatusOK).Body.String()); got != "[]" {
+			t.Errorf("it is in %s: %s", path, got)
+		}
+	}
+	if w.queries("/authorization", kidOf(k), "XM", "issue", "test", time.Time{}) {
+		t.Error("XM is authorised to issue with it")
+	}
 }
 
 // TestDIDResolver fetches the trust list as a did:web resolver does, whole and in

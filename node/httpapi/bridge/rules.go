@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,8 +18,8 @@ import (
 	"concordat/recognition/rules"
 )
 
-// shelf is what authorities have published of rules and value sets, at one size.
-// It never changes.
+// shelf is what authorities have published of rules and value sets, at one size
+// that is final. It never changes.
 type shelf struct {
 	size        uint64
 	authorities []statement.Region // those that are present, by id
@@ -30,7 +31,8 @@ type shelf struct {
 type published struct {
 	by          statement.Region
 	id, version string
-	from, until statement.Time // of a rule: when it counts
+	index       uint64         // of the statement that published it
+	ends        statement.Time // of a rule: from then on it does not count; 0: it has no end
 	document    statement.Document
 }
 
@@ -42,26 +44,45 @@ var stocking = []statement.Kind{
 	statement.GovernancePropose, statement.GovernanceVote, statement.NetworkRecovery,
 }
 
-// published gives the newest shelf.
+// published gives the newest shelf, of what is final (B2).
 func (b *Bridge) published() (*shelf, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	view := b.source.View()
 	defer release(view)
-	size := view.Head().Size
+	final := min(b.source.FinalSize(), view.Head().Size)
 	if b.shelf != nil {
-		if b.shelf.size == size {
+		if b.shelf.size >= final {
 			return b.shelf, nil
 		}
 		if quiet, err := quietSince(view, b.shelf.size, stocking); err != nil || quiet {
 			return b.shelf, err
 		}
 	}
+	// What is ordered and not final yet may have nothing to do with it.
+	quiet, err := quietSince(view, final, stocking)
+	if err != nil {
+		return nil, err
+	}
+	if !quiet {
+		v, done, ok := b.source.FinalView()
+		if ok {
+			defer done()
+			view, final = v, v.Head().Size
+		}
+		if b.shelf != nil && (!ok || final <= b.shelf.size) {
+			return b.shelf, nil // it was final, and nothing newer is at hand
+		}
+		if !ok {
+			return nil, client.Fail(client.Busy, "what is final is not at hand yet")
+		}
+	}
 	s, err := makeShelf(view.State())
 	if err != nil {
 		return nil, err
 	}
-	s.size, b.shelf = size, s
+	s.size, b.shelf = final, s
+	b.forget(s)
 	return s, nil
 }
 
@@ -89,11 +110,14 @@ func makeShelf(v state.View) (*shelf, error) {
 			if !present[r.Authority] || r.Set != statement.DefaultRuleSet && !p.Invalidation {
 				continue
 			}
-			until := p.Until
-			if r.RetiredAt != 0 && (until == 0 || r.RetiredAt-1 < until) {
-				until = r.RetiredAt - 1
+			ends := r.RetiredAt
+			if p.Until != 0 {
+				ends = sooner(ends, p.Until+1)
 			}
-			s.rules = append(s.rules, published{by: r.Authority, id: r.ID, version: p.Version, from: p.From, until: until, document: p.Document})
+			if ends != 0 && ends <= p.From {
+				continue // it never counts
+			}
+			s.rules = append(s.rules, published{by: r.Authority, id: r.ID, version: p.Version, index: p.Index, ends: ends, document: p.Document})
 		}
 	}
 	slices.SortStableFunc(s.rules, func(a, b published) int { return cmp.Or(cmp.Compare(a.by, b.by), cmp.Compare(a.id, b.id)) })
@@ -103,7 +127,7 @@ func makeShelf(v state.View) (*shelf, error) {
 	}
 	for _, set := range sets {
 		if present[set.Authority] && !set.Retired {
-			s.valueSets = append(s.valueSets, published{by: set.Authority, id: set.ID, version: set.Version, document: set.Document})
+			s.valueSets = append(s.valueSets, published{by: set.Authority, id: set.ID, version: set.Version, index: set.ChangedAt, document: set.Document})
 		}
 	}
 	return s, nil
@@ -117,13 +141,32 @@ type ruleItem struct {
 	Hash       string `json:"hash"`
 }
 
+// listedAs is what a region is listed as by the business-rule service: a country
+// as the EU's systems write it, and what is a part of one by its own id, because
+// its rules are no rules of the country's.
+func listedAs(r statement.Region) string {
+	if r != r.Country() {
+		return string(r)
+	}
+	return countryOf(r)
+}
+
+// isPlace reports whether a region is the one that a request names.
+func isPlace(name string) (func(statement.Region) bool, error) {
+	want, err := statement.ParseRegion(name)
+	if err != nil {
+		return nil, client.Fail(client.BadRequest, "country: %v", err)
+	}
+	return func(r statement.Region) bool { return r == want }, nil
+}
+
 // rules answers GET /rules and GET /rules/{cc}: the rules that count now or
 // will, of every country or one.
 func (b *Bridge) rules(w http.ResponseWriter, r *http.Request) error {
 	fits := func(statement.Region) bool { return true }
 	if cc := r.PathValue("cc"); cc != "" {
 		var err error
-		if fits, err = isCountry(cc); err != nil {
+		if fits, err = isPlace(cc); err != nil {
 			return err
 		}
 	}
@@ -133,8 +176,8 @@ func (b *Bridge) rules(w http.ResponseWriter, r *http.Request) error {
 	}
 	now, all := b.now(), []ruleItem{}
 	for i := range s.rules {
-		if p := &s.rules[i]; fits(p.by) && (p.until == 0 || now <= p.until) {
-			all = append(all, ruleItem{p.id, p.version, countryOf(p.by), p.hash()})
+		if p := &s.rules[i]; fits(p.by) && (p.ends == 0 || now < p.ends) {
+			all = append(all, ruleItem{p.id, p.version, listedAs(p.by), p.hash()})
 		}
 	}
 	return b.signed(w, r, all)
@@ -142,7 +185,7 @@ func (b *Bridge) rules(w http.ResponseWriter, r *http.Request) error {
 
 // rule answers GET /rules/{cc}/{hash}: one rule, to the byte as it was published.
 func (b *Bridge) rule(w http.ResponseWriter, r *http.Request) error {
-	fits, err := isCountry(r.PathValue("cc"))
+	fits, err := isPlace(r.PathValue("cc"))
 	if err != nil {
 		return err
 	}
@@ -196,7 +239,7 @@ func (b *Bridge) countries(w http.ResponseWriter, r *http.Request) error {
 	}
 	all := []string{}
 	for _, a := range s.authorities {
-		all = append(all, countryOf(a))
+		all = append(all, listedAs(a))
 	}
 	slices.Sort(all)
 	return b.signed(w, r, slices.Compact(all))
@@ -218,24 +261,74 @@ func (b *Bridge) publicKey(w http.ResponseWriter, r *http.Request) error {
 	return reads(w, "text/plain", []byte(b64(der)))
 }
 
-// document gives the published document with the hash in the path.
+// document gives the published document with the hash in the path. A digest is
+// what a publisher says of a document, so others may have published under it what
+// is another text, or none: those are gone by.
 func (b *Bridge) document(w http.ResponseWriter, r *http.Request, all []published, fits func(statement.Region) bool, what string) error {
 	hash := r.PathValue("hash")
 	want, err := hex.DecodeString(hash)
 	if err != nil || len(want) != sha256.Size {
 		return client.Fail(client.BadRequest, "%q is no hash: want 64 hex digits", clip(hash))
 	}
-	i := slices.IndexFunc(all, func(p published) bool { return fits(p.by) && p.document.Digest == [sha256.Size]byte(want) })
-	if i < 0 {
-		return client.Fail(client.NotFound, "there is no %s with hash %s", what, hex.EncodeToString(want)).
-			WithHint("the list gives the hashes of those that there are")
-	}
-	text, err := rules.Text(all[i].document)
-	if err != nil {
+	failure := client.Fail(client.NotFound, "there is no %s with hash %s", what, hex.EncodeToString(want)).
+		WithHint("the list gives the hashes of those that there are")
+	for i := range all {
+		p := &all[i]
+		if !fits(p.by) || p.document.Digest != [sha256.Size]byte(want) {
+			continue
+		}
+		text, readable, err := b.text(p)
+		if err != nil {
+			return err
+		}
+		if readable {
+			return b.sign(w, r, text)
+		}
 		// Its publisher's fault, and not this node's: nobody can read it.
-		return client.Fail(client.NotFound, "%s %s of %s cannot be read: %v", what, all[i].id, all[i].by, err)
+		failure = client.Fail(client.NotFound, "%s %s of %s cannot be read: it does not hold the text with the digest that it names", what, p.id, p.by)
+		if err := r.Context().Err(); err != nil {
+			return err
+		}
 	}
-	return b.sign(w, r, text)
+	return failure
+}
+
+// text unpacks a document; false if that does not give the text that it names.
+// One is unpacked in vain once: otherwise somebody who publishes much under one
+// digest would have every request unpack it all.
+func (b *Bridge) text(p *published) (text []byte, readable bool, err error) {
+	b.reading.Lock()
+	vain := b.vain[p.index]
+	b.reading.Unlock()
+	if vain {
+		return nil, false, nil
+	}
+	text, err = rules.Text(p.document)
+	if err == nil {
+		return text, true, nil
+	}
+	if !errors.Is(err, rules.ErrDocument) {
+		return nil, false, err
+	}
+	b.reading.Lock()
+	b.vain[p.index] = true
+	b.reading.Unlock()
+	return nil, false, nil
+}
+
+// forget drops what is known of documents that are not on the shelf.
+func (b *Bridge) forget(s *shelf) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	was := b.vain
+	b.vain = map[uint64]bool{}
+	for _, all := range [][]published{s.rules, s.valueSets} {
+		for i := range all {
+			if was[all[i].index] {
+				b.vain[all[i].index] = true
+			}
+		}
+	}
 }
 
 // signed answers with a list and the signature on it.

@@ -7,10 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"concordat/ledger/ledgertest"
 	"concordat/ledger/statement"
@@ -142,6 +144,125 @@ func TestBusinessRules(t *testing.T) {
 	if w.get("/countrylist").into(&countries); slices.Contains(countries, "EL") {
 		t.Errorf("countries %v", countries)
 	}
+}
+
+// TestRulesOnceFinal: what is said of rules and value sets is in the lists once it
+// is final, whether it adds or ends.
+func TestRulesOnceFinal(t *testing.T) {
+	w := newWorld(t, "XA")
+	const id, set = "GR-XA-0001", "country-2-codes"
+	values := func(version string) *statement.PublishValueSet {
+		return &statement.PublishValueSet{ID: set, Version: version, Document: document(t, `{"valueSetDate":"`+version+`"}`)}
+	}
+	first := values("2021-04-27")
+	w.says("XA", rule(t, statement.DefaultRuleSet, id, "1.0.0"))
+	w.says("XA", first)
+	listed := func(path, text string) bool {
+		return strings.Contains(w.get(path).is(http.StatusOK).Body.String(), text)
+	}
+	hash := func(v *statement.PublishValueSet) string { return hex.EncodeToString(v.Document.Digest[:]) }
+
+	w.hold()
+	w.says("XA", rule(t, statement.DefaultRuleSet, id, "1.0.1"))
+	later := values("2021-05-01")
+	w.says("XA", later)
+	if !listed("/rules", `"1.0.0"`) || listed("/rules", `"1.0.1"`) || !listed("/valuesets", hash(first)) || listed("/valuesets", hash(later)) {
+		t.Error("before it is final, what is published is not just what was")
+	}
+	w.get("/valuesets/" + hash(later)).is(http.StatusNotFound)
+	w.hold()
+	if !listed("/rules", `"1.0.1"`) || listed("/valuesets", hash(first)) || !listed("/valuesets", hash(later)) {
+		t.Error("once it is final, it is not listed")
+	}
+
+	w.says("XA", &statement.RetireRule{Set: statement.DefaultRuleSet, ID: id, At: statement.TimeOf(ledgertest.Begins)})
+	w.says("XA", &statement.RetireValueSet{ID: set})
+	if !listed("/rules", id) || !listed("/valuesets", set) {
+		t.Error("they are gone before their end is final")
+	}
+	w.mux = w.at("XA") // a node that has just started reads what is final too
+	if !listed("/rules", id) || !listed("/valuesets", set) {
+		t.Error("they are gone before their end is final")
+	}
+	w.finalise()
+	if listed("/rules", id) || listed("/valuesets", set) {
+		t.Error("they are listed though their end is final")
+	}
+}
+
+// TestRuleRetiredLongAgo: at any moment before now, the first of all included.
+func TestRuleRetiredLongAgo(t *testing.T) {
+	w := newWorld(t, "XA")
+	for i, at := range []statement.Time{1, 2, statement.TimeOf(ledgertest.Begins), statement.TimeOf(w.now)} {
+		r := rule(t, statement.DefaultRuleSet, fmt.Sprintf("GR-XA-000%d", i), "1.0.0")
+		w.says("XA", r)
+		w.says("XA", &statement.RetireRule{Set: r.Set, ID: r.ID, At: at})
+	}
+	soon := rule(t, statement.DefaultRuleSet, "GR-XA-0009", "1.0.0")
+	w.says("XA", soon)
+	w.says("XA", &statement.RetireRule{Set: soon.Set, ID: soon.ID, At: statement.TimeOf(w.now) + 1})
+	var list []ruleItem
+	if w.get("/rules").into(&list); len(list) != 1 || list[0].Identifier != soon.ID {
+		t.Errorf("%v", list)
+	}
+	w.now = w.now.Add(time.Second)
+	if w.get("/rules").into(&list); len(list) != 0 {
+		t.Errorf("%v", list)
+	}
+}
+
+// TestRulesOfAPart: what is a part of a country makes no rules for the country.
+func TestRulesOfAPart(t *testing.T) {
+	w := newWorld(t, "XA", "DE", "DE-BY", "CN-31")
+	for _, by := range []statement.Region{"DE", "DE-BY", "CN-31"} {
+		w.says(by, rule(t, statement.DefaultRuleSet, "GR-"+string(by)+"-0001", "1.0.0"))
+	}
+	for path, want := range map[string]string{"/rules": "[CN-31 DE DE-BY]", "/rules/DE": "[DE]", "/rules/DE-BY": "[DE-BY]", "/rules/CN": "[]", "/rules/CN-31": "[CN-31]"} {
+		var list []ruleItem
+		w.get(path).into(&list)
+		got := []string{}
+		for _, i := range list {
+			got = append(got, i.Country)
+			w.get("/rules/" + i.Country + "/" + i.Hash).is(http.StatusOK)
+			if i.Country == "DE-BY" {
+				w.get("/rules/DE/" + i.Hash).is(http.StatusNotFound)
+			}
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", path, got, want)
+		}
+	}
+	var countries []string
+	if w.get("/countrylist").into(&countries); fmt.Sprint(countries) != "[CN-31 DE DE-BY XA]" {
+		t.Errorf("countries %v", countries)
+	}
+}
+
+// TestDigestOfAnother: a document under somebody else's digest takes nothing away.
+func TestDigestOfAnother(t *testing.T) {
+	w := newWorld(t, "XB", "XA", "XC")
+	good := document(t, `{"valueSetId":"vs"}`)
+	path := "/valuesets/" + hex.EncodeToString(good.Digest[:])
+	rubbish := statement.Document{Deflated: []byte("rubbish"), Size: 7, Digest: good.Digest}
+	other := document(t, `{"valueSetId":"of XA"}`)
+	other.Digest = good.Digest
+	w.says("XA", &statement.PublishValueSet{ID: "one", Version: "1", Document: rubbish})
+	w.says("XA", &statement.PublishValueSet{ID: "two", Version: "1", Document: other})
+	w.get(path).is(http.StatusNotFound)
+	w.says("XB", &statement.PublishValueSet{ID: "vs", Version: "1", Document: good})
+	w.says("XC", &statement.PublishValueSet{ID: "vs", Version: "1", Document: rubbish})
+	for range 3 {
+		if got := w.signed(path).Body.String(); got != `{"valueSetId":"vs"}` {
+			t.Errorf("it is %s", got)
+		}
+	}
+	w.says("XB", &statement.RetireValueSet{ID: "vs"})
+	if a := w.get(path).is(http.StatusNotFound); strings.Contains(a.Body.String(), "of XA") {
+		t.Errorf("%s", a.Body)
+	}
+	// Whoever has published rubbish may publish what he names.
+	w.says("XA", &statement.PublishValueSet{ID: "one", Version: "1", Document: good})
+	w.signed(path)
 }
 
 // TestUnreadableDocument: what cannot be inflated is its publisher's fault, and nobody is given a part of it.

@@ -181,42 +181,33 @@ func (b *Bridge) judgeQuery(q *query, ask asking) (bool, string, error) {
 
 // newRegistry reads what a query is about.
 func newRegistry(v state.View, q *query) (*registry, error) {
-	authorities, err := v.Authorities()
-	if err != nil {
-		return nil, err
-	}
-	authority, ok := named(q.AuthorityID, authorities)
-	if !ok {
-		return nil, client.Fail(client.NotFound, "authority_id %q names no authority of this network: want a region like XB, urn:concordat:XB, its URL in the ledger, or its did:web in the list", clip(q.AuthorityID))
-	}
+	authority, ok := named(q.AuthorityID)
 	j, err := newJudge(v, authority)
 	if err != nil {
 		return nil, err
 	}
+	if _, known := j.authorities[authority]; !ok || !known {
+		return nil, client.Fail(client.NotFound, "authority_id %q names no authority of this network: want a region like XB, urn:concordat:XB, or its did:web in the list", clip(q.AuthorityID))
+	}
 	return &registry{judge: j, state: v, authority: authority, at: q.at, kinds: kindsOf(q.Resource)}, nil
 }
 
-// named finds the authority that an identifier names.
-func named(id string, authorities []state.Authority) (statement.Region, bool) {
-	if strings.HasPrefix(id, "did:web:") {
-		// did:web:host:v2:trustlist:DCC:XXB[:DSC]
-		_, path, _ := strings.Cut(id, ":v2:trustlist:")
+// named gives the authority that an identifier names, be it in the network or
+// not. Its region's id alone does that, in whatever form. What an authority says
+// of itself does not: it would say another's URL, and be answered for in its name.
+func named(id string) (statement.Region, bool) {
+	id = strings.TrimPrefix(id, "urn:concordat:")
+	if did, is := strings.CutPrefix(id, "did:web:"); is {
+		// did:web:host:v2:trustlist:DCC:XXB[:DSC], of whichever node
+		_, path, _ := strings.Cut(did, ":v2:trustlist:")
 		parts := strings.Split(path, ":")
 		if len(parts) < 2 {
 			return "", false
 		}
 		id = parts[1]
 	}
-	for _, a := range authorities {
-		if a.HTTP != "" && trimSlash(a.HTTP) == trimSlash(id) {
-			return a.ID, true
-		}
-	}
-	region, err := statement.ParseRegion(strings.TrimPrefix(id, "urn:concordat:"))
-	if err != nil {
-		return "", false
-	}
-	return region, slices.ContainsFunc(authorities, func(a state.Authority) bool { return a.ID == region })
+	region, err := statement.ParseRegion(id)
+	return region, err == nil
 }
 
 // anyCode is the resource that stands for a code of whatever kind.
@@ -348,15 +339,12 @@ func (g *registry) recognises(q *query) (bool, string, error) {
 	if why, ok := g.understood(q, "recognize", "recognizes", "issue"); !ok {
 		return false, why, nil
 	}
-	all := make([]state.Authority, 0, len(g.authorities))
-	for _, a := range g.authorities { // in any order: at most one fits
-		all = append(all, a)
+	of, ok := named(q.EntityID)
+	a, known := g.authorities[of]
+	if !ok || !known {
+		return false, "entity_id names no authority of this network: want a region like XB, urn:concordat:XB, or its did:web in the list.", nil
 	}
-	of, ok := named(q.EntityID, all)
-	if !ok {
-		return false, "entity_id names no authority of this network.", nil
-	}
-	if a := g.authorities[of]; !a.Present() {
+	if !a.Present() {
 		return false, fmt.Sprintf("%s was expelled from the network, and its codes are recognised nowhere.", of), nil
 	}
 	if of == g.authority {

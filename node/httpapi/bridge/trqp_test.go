@@ -83,7 +83,6 @@ func TestAuthorizationQueries(t *testing.T) {
 		{kid, "xb", "issue", "test", day(2), true},
 		{k.Thumbprint().String(), "urn:concordat:XB", "issue", "urn:concordat:code:test", day(2), true},
 		{"did:web:node.example:v2:trustlist:DCC:XB:DSC#" + kid, "did:web:node.example:v2:trustlist:DCC:XB", "issue", "test", day(2), true},
-		{kidOf(k), "https://xb.example", "issue", "code", day(2), true},
 		{kidOf(k), "XB", "issue", "vaccination", day(2), false},
 		{kidOf(k), "XB", "issue", "test", day(0), false},
 		{kidOf(k), "XB", "issue", "test", day(6), false},
@@ -155,6 +154,40 @@ func TestRecognitionQueries(t *testing.T) {
 	if w.queries("/recognition", "GR", "XA", "recognize", "test", time.Time{}) || w.queries("/recognition", "XA", "GR", "recognize", "test", time.Time{}) {
 		t.Error("who is expelled is recognised, or recognises")
 	}
+}
+
+// TestAuthorityByURL: the URL that an authority has put into the ledger is what it
+// says of itself. It names nobody: neither who else's it is, nor itself, as the
+// first to say a URL might be the wrong one.
+func TestAuthorityByURL(t *testing.T) {
+	w := newWorld(t, "XC", "XA", "XB")
+	const place = "https://xb.example"
+	at := func(r statement.Region) {
+		w.says(r, &statement.SetNode{Place: statement.Place{HTTP: place, Addresses: []string{"/dns/" + strings.ToLower(string(r)) + ".example/tcp/4001"}}})
+	}
+	w.says("XA", smart(t, newKey(t), "https://xa.example/smart"))
+	w.says("XC", grant("XB"))
+	check := func() {
+		t.Helper()
+		for _, id := range []string{place, place + "/", "urn:concordat:" + place, "did:web:xb.example", "did:web:xb.example:v2:trustlist:DCC:xb.example"} {
+			q := `{"entity_id":"https://xa.example/smart","authority_id":"` + id + `","action":"issue","resource":"test"}`
+			w.ask(http.MethodPost, "/authorization", q, "Content-Type", "application/json").is(http.StatusNotFound)
+			for range 20 { // no order of maps decides
+				if w.queries("/recognition", id, "XC", "recognize", "test", time.Time{}) {
+					t.Fatalf("%s is recognised", id)
+				}
+			}
+		}
+		for _, id := range []string{"XB", "xb", "urn:concordat:XB", "did:web:xa.example:v2:trustlist:DCC:XB:DSC"} {
+			if !w.queries("/recognition", id, "XC", "recognize", "test", time.Time{}) {
+				t.Errorf("%s is not recognised", id)
+			}
+		}
+	}
+	at("XA")
+	check()
+	at("XB")
+	check()
 }
 
 // TestQueryFaults: errors are problem details (RFC 7807).
