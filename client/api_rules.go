@@ -39,6 +39,7 @@ const (
 // Rules lists rules by authority, set, id and version.
 type Rules struct {
 	Rules []Rule `json:"rules"`
+	More  bool   `json:"more"` // there are others; ask for those of one region, set or id
 	AsOf  AsOf   `json:"asOf"`
 }
 

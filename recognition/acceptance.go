@@ -265,7 +265,7 @@ func (j *judge) ruleSet(of statement.Region) (string, error) {
 type reading struct {
 	j       *judge
 	f       *findings
-	told    *sparing // of the chapter
+	told    sparing // of the chapter
 	v       *verdict
 	payload any
 	foreign bool // it was said that codes of this format show nothing to rules
@@ -276,7 +276,7 @@ type reading struct {
 // chapter judges by those rules of a book that are meant and apply, with the code
 // as issuer's.
 func (r *reading) chapter(b *book, issuer statement.Region, meant func(*page) bool) error {
-	r.told = &sparing{f: r.f}
+	r.told = sparing{f: r.f}
 	err := r.judge(b, issuer, meant)
 	r.told.leftOut()
 	return err

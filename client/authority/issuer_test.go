@@ -42,6 +42,7 @@ func TestIssuerKey(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	write(locked, 0o600)
 	if _, err := LoadIssuerKey(path, says("another")); !errors.Is(err, ErrPassphrase) {
 		t.Errorf("another passphrase: %v", err)
 	}

@@ -92,6 +92,13 @@ func (i *issuing) issuer(cmd *cobra.Command, t *terminal) (*issue.Issuer, error)
 	if err != nil {
 		return nil, err
 	}
+	if certificate != nil {
+		for _, c := range certificate.Subject.Country {
+			if of, err := statement.ParseRegion(c); err == nil && of != region.Country() {
+				t.say("remark: the certificate is of %s, and the code will say that it is of %s", of, region)
+			}
+		}
+	}
 	return issue.New(string(region), key, rand.Reader)
 }
 

@@ -136,6 +136,11 @@ func listRules(w io.Writer, a client.Rules) error {
 	if err := table(w, rows...); err != nil {
 		return err
 	}
+	if a.More {
+		if _, err := fmt.Fprintln(w, "and more: ask for those of one --region or --set"); err != nil {
+			return err
+		}
+	}
 	return asOf(w, a.AsOf)
 }
 

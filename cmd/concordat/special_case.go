@@ -43,10 +43,18 @@ func newSpecialCaseDeclare(t *terminal) *cobra.Command {
 
 Everything that is given must fit a code. SMART Health Cards show nothing to a
 condition: with one, and without --formats, the case is for the other formats.
---condition is a CertLogic expression,
+One that admits, or names keys, names the region whose codes it means: else any
+member could make up codes that it fits. --condition is a CertLogic expression,
 or @FILE with one, over payload and external as rules see them.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case region != "":
+			case admit:
+				return usage("--admit needs --region: an exception admits the codes of one region; declare one for each")
+			case len(keys) > 0:
+				return usage("--key-id needs --region: whose registration of the key is meant; anybody may register another's certificate")
+			}
 			terms, err := r.scope(region)
 			if err != nil {
 				return err
@@ -85,10 +93,10 @@ or @FILE with one, over payload and external as rules see them.`,
 	f.BoolVar(&refuse, "refuse", false, "codes that it fits are refused")
 	cmd.MarkFlagsMutuallyExclusive("admit", "refuse")
 	cmd.MarkFlagsOneRequired("admit", "refuse")
-	f.StringVar(&region, "region", "", "whose codes (default anybody's)")
+	f.StringVar(&region, "region", "", "whose codes; what refuses, without --key-id, may leave it out, and then means anybody's")
 	f.Var(&r.kinds, "kinds", "for which kinds of code: vaccination, test, recovery, health, itinerary, or all (default all)")
 	f.StringSliceVar(&r.formats, "formats", nil, "in which formats: "+strings.Join(statement.FormatNames, ", ")+" (default all)")
-	f.StringSliceVar(&keys, "key-id", nil, "of which issuers' keys: thumbprints (default any)")
+	f.StringSliceVar(&keys, "key-id", nil, "of which of the region's issuers' keys: thumbprints (default any)")
 	f.Var(&issuedFrom, "issued-from", "codes issued earlier are not meant")
 	f.Var(&issuedUntil, "issued-until", "codes issued later are not meant")
 	f.Var(&r.from, "from", "checks at earlier times are not meant")

@@ -7,8 +7,9 @@
 //     or size is refused, it parses, and it is its certificate's.
 //   - One bad entry spoils itself alone: it is among List.Refused, with where it
 //     stands and why. What spoils the whole file is an error: it is in no known
-//     format, it is cut short, it is signed and the signature is wrong, or it
-//     holds a private key.
+//     format, it is cut short, it is signed and the signature is wrong, it holds a
+//     private key, or an object in it has a member twice (members.go), so that
+//     what was signed and what is read could be two things.
 //   - Nothing is tolerated in silence: each defect that is read over is a remark
 //     of its entry, and what was not verified is a remark of the list.
 //   - Cost is bounded by limits.go, and the same bytes give the same list.
@@ -38,7 +39,8 @@
 //
 //	T1  A key is what its certificate says, where there is one; a list that says
 //	    otherwise of the key, of its thumbprint or of its 8-byte kid contradicts
-//	    itself, and the entry is refused.
+//	    itself, and the entry is refused. In our own format the kid that is written
+//	    beside a key counts, with a remark: it is there to correct others.
 //	T2  Kinds come from the certificate's key usages in both arcs, and only where
 //	    there is no certificate from the list. None means all.
 //	T3  An expired certificate is no reason to refuse: codes issued before stay
@@ -47,7 +49,9 @@
 //	    the certificate's C, the anchor's C and the region in the list agree; the
 //	    anchor is a CA that may sign certificates, with path length 0; the
 //	    certificate is no CA; its signature is the anchor's; and the key
-//	    identifiers agree where both have one. A bare key cannot chain.
+//	    identifiers agree where both have one. A bare key cannot chain. Where no CSCA
+//	    judges it, a certificate of another country than the list says is a remark
+//	    of the entry and of the list; with Options.Strict it is refused.
 //	T5  Without anchors given, those in the list serve for the countries that have
 //	    one there. That shows that the list fits together, not that it is genuine.
 //	T6  RSA keys have 2048 to 4096 bits, EC keys are on P-256 or P-384, and Ed25519
@@ -55,4 +59,9 @@
 //	T7  Of WHO's list the entries with usage DSC in the wanted trust domains are
 //	    read (DCC unless Options.Domains says otherwise): keys for other documents
 //	    must not become keys for health codes by an import.
+//	T8  A public key can be listed by anybody, and a revocation names a key and a
+//	    rid, and no issuer. So a revocation list is taken if its issuer lists its
+//	    key, and every other issuer that lists that key has the same revocation list
+//	    too; else it is left out with a remark. A key that several list is the
+//	    first's: none takes the URL of one who was there before (merge.go).
 package trustlist

@@ -12,7 +12,7 @@ import (
 // reasons answers GET /v1/reasons: what every reason of a decision means, by the
 // table of this program, in the language that suits Accept-Language best.
 func (a *api) reasons(w http.ResponseWriter, r *http.Request) error {
-	l := sentence.Accept(wantedLanguages(r))
+	l := sentence.Spoken(sentence.Accept(wantedLanguages(r)))
 	speak(w, l)
 	w.Header().Set("Cache-Control", "no-cache") // another version of the program may have more
 	return reply(w, http.StatusOK, client.Reasons{Language: string(l), Reasons: recognition.ReasonsIn(l)})

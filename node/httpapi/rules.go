@@ -40,12 +40,36 @@ func readRuleQuery(r *http.Request) (ruleQuery, error) {
 	// A header that cannot be read wants nothing that is there: English is.
 	if header := r.Header.Get("Accept-Language"); len(header) <= maxAcceptLanguage {
 		q.wanted, _, _ = language.ParseAcceptLanguage(header)
+		q.wanted = q.wanted[:min(len(q.wanted), maxWanted)]
 	}
 	return q, nil
 }
 
 // maxAcceptLanguage bounds the header, in bytes; a longer one is not read.
 const maxAcceptLanguage = 1_000
+
+// maxWanted bounds the languages that are looked at, the best first: each rule's
+// are looked through for each.
+const maxWanted = 8
+
+// maxRuleLists bounds the lists of rules and value sets that are made at once. Each
+// may read all that authorities have published.
+const maxRuleLists = 2
+
+// maxListedRules bounds the versions in one answer: an authority has no more
+// (1,024 rules of 8 versions).
+const maxListedRules = 8_192
+
+// ruleListing is listing, for what reads documents.
+func (a *api) ruleListing(w http.ResponseWriter, r *http.Request, build func(*ledger.View) (any, error)) error {
+	return a.listing(w, r, func(v *ledger.View) (any, error) {
+		if err := a.ruleLists.enter(r.Context(), "lists of rules"); err != nil {
+			return nil, err
+		}
+		defer a.ruleLists.leave()
+		return build(v)
+	})
+}
 
 // rules answers GET /v1/rules?region=&set=&id=&at=.
 func (a *api) rules(w http.ResponseWriter, r *http.Request) error {
@@ -54,7 +78,7 @@ func (a *api) rules(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Vary", "Accept-Language")
-	return a.listing(w, r, func(v *ledger.View) (any, error) {
+	return a.ruleListing(w, r, func(v *ledger.View) (any, error) {
 		read := v.State().RulesAll
 		if q.region != "" {
 			read = func() ([]state.RuleRecord, error) { return v.State().Rules(q.region) }
@@ -68,6 +92,10 @@ func (a *api) rules(w http.ResponseWriter, r *http.Request) error {
 		for i := range all {
 			if q.set != "" && all[i].Set != q.set || q.id != "" && all[i].ID != q.id {
 				continue
+			}
+			if len(out.Rules)+len(all[i].Published) > maxListedRules {
+				out.More = true
+				break
 			}
 			counts, any := rules.InForce(all[i], q.at.Time())
 			for _, one := range all[i].Published {
@@ -119,7 +147,7 @@ func (a *api) valueSets(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.listing(w, r, func(v *ledger.View) (any, error) {
+	return a.ruleListing(w, r, func(v *ledger.View) (any, error) {
 		read := v.State().ValueSetsAll
 		if q.region != "" {
 			read = func() ([]state.ValueSet, error) { return v.State().ValueSets(q.region) }
@@ -168,10 +196,10 @@ func show(out *client.ValueSet, s *state.ValueSet, b *readers) {
 
 // maxListedText bounds the documents that one answer reads, in bytes of their
 // texts. The rules of the 27 member states of the EU took about 2 MB.
-const maxListedText = 16 << 20
+const maxListedText = 4 << 20
 
 // errListedText: an answer would read more than it may.
-var errListedText = errors.New("left unread: this answer has read as much as it may; ask for one region, set or id")
+var errListedText = errors.New("left unread: this answer has read as much as it may; ask again, or for one region, set or id")
 
 // readers bounds what one answer reads.
 type readers struct{ left int }
@@ -184,17 +212,29 @@ func (b *readers) spend(d *statement.Document) error {
 	return nil
 }
 
-// descriptions remembers rules as read: a listing describes hundreds, and most
-// of them are the same the next time. It is safe for concurrent use.
+// descriptions remembers the heads of rules, and what cannot be read: a listing
+// describes hundreds, and most of them are the same the next time. It is bounded
+// in bytes, and safe for concurrent use.
 type descriptions struct {
-	mu    sync.Mutex
-	known map[[sha256.Size]byte]*rules.Rule
+	mu     sync.Mutex
+	known  map[[sha256.Size]byte]described
+	weight int
 }
 
-// maxDescriptions bounds the rules that are remembered; then it begins anew.
-const maxDescriptions = 2_048
+// described is what one document was found to be.
+type described struct {
+	head *rules.Rule
+	err  error
+}
 
-// rule reads a document, or remembers it.
+// maxDescriptions bounds what is remembered, in bytes of memory; then it begins
+// anew. Honest rules take about 8 kB each.
+const maxDescriptions = 32 << 20
+
+// describedWeight is about how many bytes an entry takes beside the head.
+const describedWeight = 150
+
+// rule reads the head of a document, or remembers it.
 func (m *descriptions) rule(d *statement.Document, b *readers) (*rules.Rule, error) {
 	h := sha256.New() // of all that a document is: its own digest may be of another text
 	_ = binary.Write(h, binary.BigEndian, d.Size)
@@ -202,23 +242,31 @@ func (m *descriptions) rule(d *statement.Document, b *readers) (*rules.Rule, err
 	h.Write(d.Deflated)
 	key := [sha256.Size]byte(h.Sum(nil))
 	m.mu.Lock()
-	rule, ok := m.known[key]
+	one, ok := m.known[key]
 	m.mu.Unlock()
 	if ok {
-		return rule, nil
+		return one.head, one.err
 	}
 	if err := b.spend(d); err != nil {
 		return nil, err
 	}
+	weight := describedWeight
 	rule, err := rules.Read(*d)
 	if err != nil {
-		return nil, err
+		one.err = errors.New(err.Error()) // and nothing that it was made of
+		weight += len(one.err.Error())
+	} else {
+		one.head = rule.Head()
+		weight += one.head.Weight()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.known == nil || len(m.known) >= maxDescriptions {
-		m.known = make(map[[sha256.Size]byte]*rules.Rule)
+	if m.known == nil || m.weight+weight > maxDescriptions {
+		m.known, m.weight = make(map[[sha256.Size]byte]described), 0
 	}
-	m.known[key] = rule
-	return rule, nil
+	if _, ok := m.known[key]; !ok {
+		m.weight += weight
+	}
+	m.known[key] = one
+	return one.head, one.err
 }

@@ -113,6 +113,7 @@ type api struct {
 	witness     http.Handler
 	bridge      *bridge.Bridge
 	lists       gate
+	ruleLists   gate
 	described   descriptions
 }
 
@@ -138,7 +139,7 @@ func New(n Node, c Config) http.Handler {
 		checks: newGate(c.Checks), submits: newGate(c.Submits), eyes: newGate(c.Pictures), pictures: newScale(maxPictureBytes), maxPictures: c.MaxPictures, bodies: newScale(maxBodies), events: newGate(c.Events), stop: c.Stop,
 		bundles: newGate(maxBundles), backups: newGate(maxBackups), drafts: newGate(maxDrafts), pace: pace{c.BundleRate, c.BundleTime}, guests: newGuests(), tiles: c.Log, witness: c.Witness,
 	}
-	a.bridge, a.lists = c.Bridge, newGate(maxLists)
+	a.bridge, a.lists, a.ruleLists = c.Bridge, newGate(maxLists), newGate(maxRuleLists)
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {
 		mux.Handle(pattern, a.wrap(pattern, h))

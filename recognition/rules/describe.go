@@ -68,9 +68,20 @@ func (r *Rule) Words() *Words { return r.words }
 // Describe is Words.Describe.
 func (r *Rule) Describe(wanted ...language.Tag) Description { return r.words.Describe(wanted...) }
 
+// Head gives the rule without its logic, for lists of many: all of it that they
+// tell. It is never met.
+func (r *Rule) Head() *Rule {
+	h := *r
+	h.logic, h.problems, h.AffectedFields = nil, nil, nil
+	return &h
+}
+
 // Weight is about how many bytes of memory the rule takes, for whoever keeps many.
 func (r *Rule) Weight() int {
-	weight := 512 + r.logic.Weight() + r.words.Weight()
+	weight := 512 + r.words.Weight()
+	if r.logic != nil {
+		weight += r.logic.Weight()
+	}
 	for _, texts := range [][]string{r.AffectedFields, r.problems, {r.Identifier, r.Country, r.Version, r.SchemaVersion, r.EngineVersion}} {
 		for _, s := range texts {
 			weight += 16 + len(s)

@@ -52,6 +52,9 @@ func (r *Rule) Met(data map[string]any, b *certlogic.Budget) (bool, error) {
 }
 
 func (r *Rule) evaluate(data map[string]any, b *certlogic.Budget) (any, error) {
+	if r.logic == nil {
+		return nil, fmt.Errorf("%w: of %s there is the head alone", certlogic.ErrInvalid, r.Identifier)
+	}
 	most := min(MaxSteps, b.Left())
 	own := certlogic.NewBudget(most)
 	result, err := r.logic.EvaluateWithin(data, own)
