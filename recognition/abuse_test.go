@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,8 +231,11 @@ func TestLengthOfAnAnswer(t *testing.T) {
 	if raw, err := json.Marshal(d); err != nil || len(raw) > 64<<10 {
 		t.Errorf("%v: the answer takes %d bytes", err, len(raw))
 	}
-	german := d.In(sentence.German)
-	if i := slices.IndexFunc(german.Reasons, func(r recognition.Reason) bool { return r.Name == recognition.RuleNotMet }); !strings.Contains(german.Reasons[i].Message, "In de it is said so.") {
-		t.Errorf("in German: %s", german.Reasons[i].Message)
+	for _, l := range []sentence.Language{sentence.German, "fr"} {
+		for i, r := range find(d.In(l), recognition.RuleNotMet)[:8] {
+			if !strings.Contains(r.Message, fmt.Sprintf("In %s it is said so.", l)) {
+				t.Errorf("rule %d in %s: %s", i, l, r.Message)
+			}
+		}
 	}
 }

@@ -372,10 +372,14 @@ func (d demand) String() string { return d.In(sentence.English) }
 
 // In is the demand in a language, in English where the rule has none in that.
 func (d demand) In(l sentence.Language) string {
-	return fmt.Sprintf("%q", cmp.Or(d.words.Describe(tags[l]).Desc, d.id))
+	tag, ours := tags[l]
+	if !ours { // a rule may have words in languages that no sentence is said in
+		tag = language.Make(string(l))
+	}
+	return fmt.Sprintf("%q", cmp.Or(d.words.Describe(tag).Desc, d.id))
 }
 
-// tags are the languages of answers, as rules choose by them.
+// tags are the languages that sentences are said in, as rules choose by them.
 var tags = func() map[sentence.Language]language.Tag {
 	all := make(map[sentence.Language]language.Tag)
 	for _, l := range sentence.Languages {

@@ -22,6 +22,7 @@ type importing struct {
 	domains       []string
 	countries     []string
 	kinds         kinds
+	issuer, name  string // of keys of which the list says none
 	strict        bool
 	retireMissing bool
 	yes           bool
@@ -42,6 +43,7 @@ func newIssuerImport(t *terminal) *cobra.Command {
   concordat issuer import --dir xa vci_snapshot.json
   concordat issuer import --dir xa --csca csca.pem dscs.pem
   concordat issuer import --dir xa --country DE --country FR trustlist.json
+  concordat issuer import --dir xa --issuer https://cards.example/issuer jwks.json
 
 FILE is recognised by its content:
 
@@ -85,6 +87,8 @@ same; more than 1,000 statements of revocations are signed with --yes only.`,
 	f.StringSliceVar(&m.domains, "domain", nil, "trust domains to take of WHO's list (default DCC)")
 	f.StringSliceVar(&m.countries, "country", nil, "only keys that the list names of this `REGION`; repeat it for more")
 	f.Var(&m.kinds, "kinds", "kinds of code for keys of which the list says none (default all)")
+	f.StringVar(&m.issuer, "issuer", "", "the issuer's `URL` as its codes name it (iss), for keys without certificate of which the list says none: a JWK set")
+	f.StringVar(&m.name, "name", "", "the issuer's name for people, beside --issuer")
 	f.BoolVar(&m.strict, "strict", false, "send nothing if any entry is refused, or is of another country than the list says")
 	f.BoolVar(&m.retireMissing, "retire-missing", false, "retire the keys of this authority that are not on the list, and are of an issuer or a country that is: it is the whole of those")
 	f.BoolVar(&m.yes, "yes", false, "with --retire-missing: even if that is more than half of them; and sign more than 1,000 statements for the list's revocation lists")
@@ -157,6 +161,9 @@ type listedKey struct {
 func (m *importing) prepare(t *terminal, id statement.Region, list *trustlist.List) (*plan, error) {
 	p := &plan{id: id, list: list, answer: newImported(list, m.dryRun)}
 	for _, e := range trustlist.Merge(m.choose(t, id, list)) {
+		if e.Issuer == "" && e.Certificate == nil {
+			e.Issuer, e.Name = m.issuer, m.name
+		}
 		k := issuerKey{m.path, e}
 		body, err := k.registration()
 		if err == nil && len(body.Kinds) == 0 {

@@ -44,7 +44,10 @@
 //	T2  Kinds come from the certificate's key usages in both arcs, and only where
 //	    there is no certificate from the list. None means all.
 //	T3  An expired certificate is no reason to refuse: codes issued before stay
-//	    good until they expire. It is a remark.
+//	    good until they expire. It is a remark. A key of a JWK set that codes name
+//	    by its thumbprint (SMART Health Cards) does not end with the certificate in
+//	    its x5c: the issuer ends it by taking it off the set. The certificate is
+//	    held against the key, and not taken along but where it chains to an anchor.
 //	T4  With anchors (CSCAs) given, every entry must chain to one of its country:
 //	    the certificate's C, the anchor's C and the region in the list agree; the
 //	    anchor is a CA that may sign certificates, with path length 0; the

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"time"
 )
 
 // jwk is a JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037), as far as it is read.
@@ -115,6 +116,10 @@ func (r *reader) jwkEntry(where string, j *jwk, listed bool) (Entry, error) {
 		// Two issuers of the VCI directory leave out a coordinate's leading zero, and
 		// took the thumbprint of that: by it their cards name the key.
 		e.KeyID, err = Base64(j.Kid)
+	}
+	if e.Certificate != nil && !e.Chained && len(e.KeyID) == sha256.Size {
+		// A key that codes name by its thumbprint is the key set's (T3).
+		e.Certificate, e.ValidFrom, e.ValidUntil, e.Remarks = nil, time.Time{}, time.Time{}, remarks
 	}
 	return e, err
 }

@@ -31,7 +31,7 @@ func TestSnapshot(t *testing.T) {
 	if l.Format != VCI || l.Time.Format("2006-01-02") != "2026-08-22" || len(l.CRLs) != 6 {
 		t.Errorf("format %s, time %s, %d revocation lists", l.Format, l.Time, len(l.CRLs))
 	}
-	if !strings.Contains(l.Signed, "CN=vci.org") || len(l.Remarks) != 1 { // that the 11 certificates do not chain
+	if !strings.Contains(l.Signed, "CN=vci.org") || len(l.Remarks) != 0 {
 		t.Errorf("signed by %q; remarks %q", l.Signed, l.Remarks)
 	}
 	issuers, certified, odd := map[string]bool{}, 0, 0
@@ -48,7 +48,7 @@ func TestSnapshot(t *testing.T) {
 			certified++
 		}
 	}
-	if len(issuers) != 650 || certified != 11 || odd != 2 { // one of the 651 has no key
+	if len(issuers) != 650 || certified != 0 || odd != 2 { // one of the 651 has no key; 11 keys have an x5c, which is not taken along
 		t.Errorf("%d issuers, %d keys with certificates, %d odd", len(issuers), certified, odd)
 	}
 	merged := Merge(l.Entries)

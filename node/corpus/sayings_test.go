@@ -152,13 +152,7 @@ func cards(m *material, all map[string][]saying) error {
 		return err
 	}
 	for _, e := range list {
-		body := registration(e)
-		if e.Certificate != nil {
-			// Its certificate ended a year before the card was issued; the issuer's
-			// own list of keys, which is what counts for cards, still has the key.
-			body.ValidUntil = forEver
-		}
-		add(all, "US", body)
+		add(all, "US", registration(e))
 	}
 	crl, err := m.card("issuer/.well-known/crl/3Kfdg-XwP-7gXyywtUfUADwBumDOPKMQx-iELL11W9s.json")
 	if err != nil {

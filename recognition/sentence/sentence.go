@@ -217,7 +217,7 @@ func Accept(header string) Language {
 		return Languages[at]
 	}
 	for _, tag := range wanted {
-		if _, sure := tag.Base(); sure == language.Exact {
+		if base, sure := tag.Base(); sure == language.Exact && base.String() != "mul" { // which is how "*" is read
 			return Language(tag.String())
 		}
 	}
