@@ -130,7 +130,7 @@ type Authorities struct {
 // IssuerKey is an issuer's key as the ledger has it (GET /v1/issuers).
 type IssuerKey struct {
 	ID           string     `json:"id"`  // thumbprint, hex: what retire and compromise take
-	KeyID        string     `json:"kid"` // base64, as in trust lists
+	KeyID        string     `json:"kid"` // as in trust lists, base64; a thumbprint as in key sets, base64url
 	Region       string     `json:"region"`
 	Status       string     `json:"status"` // registered, retired or compromised
 	Algorithm    string     `json:"algorithm"`

@@ -2,6 +2,8 @@ package healthcode
 
 import (
 	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
 	"time"
 )
 
@@ -85,4 +87,14 @@ type Decoder interface {
 	Prefix() string
 	// Decode reads a code, Prefix included. Every error wraps ErrUnreadable.
 	Decode(text string) (Unverified, error)
+}
+
+// KeyIDText writes a key id as those do who publish keys: a thumbprint as key
+// sets have it (base64url, RFC 7638), and any other, such as the eight bytes of
+// EU DCC, as trust lists have it (base64 with padding).
+func KeyIDText(kid []byte) string {
+	if len(kid) == sha256.Size {
+		return base64.RawURLEncoding.EncodeToString(kid)
+	}
+	return base64.StdEncoding.EncodeToString(kid)
 }

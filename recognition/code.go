@@ -3,7 +3,6 @@ package recognition
 import (
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -306,8 +305,8 @@ func byRegion(a, b state.IssuerKey) int {
 	return cmp.Or(cmp.Compare(a.Region, b.Region), bytes.Compare(a.Thumbprint[:], b.Thumbprint[:]))
 }
 
-// keyID writes a key id as trust lists do.
-func keyID(kid []byte) string { return base64.StdEncoding.EncodeToString(kid) }
+// keyID writes a key id as its issuers do.
+func keyID(kid []byte) string { return healthcode.KeyIDText(kid) }
 
 func truth(b bool) int {
 	if b {

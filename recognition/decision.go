@@ -82,7 +82,7 @@ type CodeReport struct {
 	Format     healthcode.Format `json:"format,omitempty"`
 	Kind       healthcode.Kind   `json:"kind,omitempty"`
 	Region     statement.Region  `json:"region,omitempty"`     // whose key verified it
-	Key        string            `json:"key,omitempty"`        // key id that the code names, base64 as in trust lists
+	Key        string            `json:"key,omitempty"`        // key id that the code names, as in trust lists (base64) or, a thumbprint, in key sets (base64url)
 	Thumbprint string            `json:"thumbprint,omitempty"` // the key's in that region, hex
 	IssuedAt   *time.Time        `json:"issuedAt,omitempty"`
 	ExpiresAt  *time.Time        `json:"expiresAt,omitempty"`

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"encoding/base64"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
 
 	"concordat/client"
+	"concordat/healthcode/trustlist"
 	"concordat/recognition"
 	"concordat/recognition/sentence"
 )
@@ -81,9 +82,12 @@ func (p *printer) code(i int, c recognition.CodeReport, several bool) {
 
 // keyInWords gives a key id as trust lists have it and as issuer list has it.
 func keyInWords(kid string) string {
-	b, err := base64.StdEncoding.DecodeString(kid)
-	if err != nil || len(b) == 0 {
+	b, err := trustlist.Base64(kid)
+	switch {
+	case err != nil || len(b) == 0:
 		return "none"
+	case len(b) == sha256.Size:
+		return kid // a thumbprint, which nobody writes in hex
 	}
 	return fmt.Sprintf("%s (%x)", kid, b)
 }

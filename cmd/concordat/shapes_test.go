@@ -28,8 +28,8 @@ func TestShapes(t *testing.T) {
 		{"/v1/recognitions", `{"recognitions":[],` + asOf + `}`, []string{"recognize", "list"}},
 		{"/v1/rules", `{"rules":[{"id":"VR-XA-0001","version":"1.0.0","authority":"XA","set":"default","type":"acceptance","from":"2021-06-01T00:00:00Z",` +
 			`"until":"2022-07-01T00:00:00Z","retiredAt":"2021-07-01T00:00:00Z","reason":"r","inForce":true,"hash":"` + someHash + `","size":7,"revision":2,"statement":3,` +
-			`"certificateType":"General","country":"XA","part":"BW","description":"d","language":"en"}],` + asOf + `}`, []string{"rules", "list"}},
-		{"/v1/rules", `{"rules":[],` + asOf + `}`, []string{"rules", "list"}},
+			`"certificateType":"General","country":"XA","part":"BW","description":"d","language":"en"}],"more":false,` + asOf + `}`, []string{"rules", "list"}},
+		{"/v1/rules", `{"rules":[],"more":false,` + asOf + `}`, []string{"rules", "list"}},
 		{"/v1/value-sets", `{"valueSets":[{"id":"x","version":"1","authority":"XA","retired":true,"reason":"r","hash":"` + someHash + `","size":7,"revision":2,"statement":3}],` + asOf + `}`,
 			[]string{"rules", "list", "--value-sets"}},
 		{"/v1/value-sets", `{"valueSets":[],` + asOf + `}`, []string{"rules", "list", "--value-sets"}},

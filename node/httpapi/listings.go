@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"concordat/client"
+	"concordat/healthcode"
 	"concordat/ledger"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
@@ -81,7 +82,7 @@ func (a *api) issuers(w http.ResponseWriter, r *http.Request) error {
 		out := client.Issuers{Issuers: make([]client.IssuerKey, len(keys)), AsOf: a.node.AsOf(v)}
 		for i, k := range keys {
 			out.Issuers[i] = client.IssuerKey{
-				ID: k.Thumbprint.String(), KeyID: base64.StdEncoding.EncodeToString(k.KeyID), Region: string(k.Region),
+				ID: k.Thumbprint.String(), KeyID: healthcode.KeyIDText(k.KeyID), Region: string(k.Region),
 				Status: string(k.Status), Algorithm: algorithm(k.PublicKey), Kinds: texts(k.Kinds), Issuer: k.Issuer, Name: k.Name,
 				ValidFrom: timeOrNil(k.ValidFrom), ValidUntil: timeOrNil(k.ValidUntil), RetiredAt: timeOrNil(k.RetiredAt),
 				Since: timeOrNil(k.Since), SpareEarlier: k.SpareEarlier, Reason: k.Reason, Revision: k.Revision,
