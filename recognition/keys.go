@@ -68,7 +68,7 @@ func weighCodes(codes []any) int {
 
 // publicKey parses a SubjectPublicKeyInfo.
 func (c *keyCache) publicKey(spki []byte) (crypto.PublicKey, error) {
-	parse := func() (crypto.PublicKey, error) { return parsePublicKey(spki) }
+	parse := func() (crypto.PublicKey, error) { return ParsePublicKey(spki) }
 	if c == nil {
 		return parse()
 	}
@@ -78,12 +78,12 @@ func (c *keyCache) publicKey(spki []byte) (crypto.PublicKey, error) {
 	})
 }
 
-// parsePublicKey reads a key in its one encoding only. What is said of a key
+// ParsePublicKey reads an issuer's key (SubjectPublicKeyInfo) in its one encoding only. What is said of a key
 // under one registration is found under another by its bytes (W2, W3), and
 // crypto/x509 takes more than one encoding of a key: with an element more at the
 // end of the outer SEQUENCE, say. In another encoding a key that its owner has
 // declared compromised would come back as one of which nothing is said.
-func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
+func ParsePublicKey(spki []byte) (crypto.PublicKey, error) {
 	key, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil {
 		return nil, err

@@ -10,13 +10,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
 
 	"concordat/healthcode/hc1"
 	"concordat/ledger/state"
 	"concordat/ledger/statement"
+	"concordat/recognition"
 )
 
 // publicKey is what a registered key's bytes say, whoever registered it.
@@ -34,7 +34,7 @@ var dccKinds = []statement.CodeKind{statement.Vaccination, statement.Test, state
 
 func parseKey(k *state.IssuerKey) *publicKey {
 	p := &publicKey{kinds: dccKinds}
-	key, err := parsePublicKey(k.PublicKey)
+	key, err := recognition.ParsePublicKey(k.PublicKey) // lists give keys in that encoding (W6)
 	if err != nil {
 		return p // it is in no list: nobody could use it
 	}
@@ -55,25 +55,6 @@ func parseKey(k *state.IssuerKey) *publicKey {
 		}
 	}
 	return p
-}
-
-// parsePublicKey reads a key in its one encoding only, as package recognition
-// does: lists give keys in that encoding, and what is said of a key is found by
-// its bytes. In another encoding a key that its owner has declared compromised
-// would be listed again, as one of which nothing is said.
-func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
-	key, err := x509.ParsePKIXPublicKey(spki)
-	if err != nil {
-		return nil, err
-	}
-	canonical, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(canonical, spki) {
-		return nil, errors.New("the key is in another encoding than its own")
-	}
-	return key, nil
 }
 
 // minRSA and maxRSA bound the modulus that codes are verified with, in bits, as package hc1 does.
