@@ -23,7 +23,7 @@ var brisk = Profile{Name: "test", Heartbeat: 250 * time.Millisecond, Election: 2
 	Commit: 5 * time.Millisecond, MaxAppend: 64, Patience: 2 * time.Second}
 
 // patience is how long a test waits for what must come about.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testLog shows what nodes log, on request.
 func testLog() *slog.Logger {

@@ -152,6 +152,9 @@ func TestNotYetFinal(t *testing.T) {
 			switch r.URL.Path {
 			case "/v1/status":
 				fmt.Fprintf(w, `{"network":%q,"region":"XA"}`, someHash)
+			case "/v1/schemes":
+				w.WriteHeader(http.StatusNotFound) // a node of before: risk declare goes without
+				fmt.Fprint(w, `{"error":{"name":"not-found","message":"there is nothing at /v1/schemes"}}`)
 			case "/v1/revisions":
 				fmt.Fprintf(w, `{"subject":%q,"revision":0,"asOf":%s}`, r.URL.Query().Get("subject"), someAsOf)
 			case "/v1/statements":

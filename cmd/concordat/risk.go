@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -76,9 +77,12 @@ func (r *riskFlags) takeScheme(own *client.Scheme, lookbackSaid, effectSaid bool
 }
 
 // ownScheme asks for what an authority has published under a scheme's name; nil
-// where it has published nothing.
+// where it has published nothing, or the node is of before there were schemes.
 func ownScheme(ctx context.Context, c *client.Client, by statement.Region, name string) (*client.Scheme, error) {
 	all, err := c.Schemes(ctx)
+	if isStatus(err, http.StatusNotFound) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
