@@ -17,14 +17,17 @@ const (
 	// expiryAhead is how long before something of this authority's ends it is told:
 	// long enough to get a new certificate through a ministry.
 	expiryAhead = 30 * 24 * time.Hour
-	// expiryEvery is how long a look at what ends lasts.
+	// expiryEvery is how long a look at what ends lasts, and expiryAgain how long
+	// one lasts at least where the ledger has grown since.
 	expiryEvery = time.Minute
+	expiryAgain = 5 * time.Second
 )
 
 // expiry remembers what will end soon: looking reads every key of this authority.
 type expiry struct {
 	mu     sync.Mutex
 	looked time.Time
+	size   uint64 // of the ledger that was looked at
 	list   []client.Expiring
 }
 
@@ -34,7 +37,8 @@ func (n *Node) expiring(view *ledger.View) ([]client.Expiring, error) {
 	e := &n.expiry
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.list != nil && time.Since(e.looked) < expiryEvery {
+	size, ago := view.Head().Size, time.Since(e.looked)
+	if e.list != nil && (ago < expiryAgain || size == e.size && ago < expiryEvery) {
 		return e.list, nil
 	}
 	now := wall()
@@ -71,7 +75,7 @@ func (n *Node) expiring(view *ledger.View) ([]client.Expiring, error) {
 		add("recognition", string(g.Grantor)+" of "+string(g.Grantee), g.Terms.Until.Time(), renew(g.Grantor, n.me.ID))
 	}
 	slices.SortStableFunc(list, func(a, b client.Expiring) int { return a.At.Compare(b.At) })
-	e.list, e.looked = list, time.Now()
+	e.list, e.looked, e.size = list, time.Now(), size
 	return list, nil
 }
 

@@ -91,8 +91,12 @@ func TestJoinByVote(t *testing.T) {
 		t.Fatal(err)
 	}
 	say(t, n, "XE", "XE", "XE-VALIDATES", client.Final)
-	if st := n.Node("XA").Status(); st.Final.Quorum != 4 || !slices.Contains(st.Final.Cosigners, "XE") {
-		t.Errorf("with XD down four of five vouch: %+v", st.Final)
+	// XA's node learns of it a moment after XE's.
+	if err := nodetest.Await(ctx, "four of five to vouch with XD down", func() bool {
+		final := n.Node("XA").Status().Final
+		return final.Quorum == 4 && slices.Contains(final.Cosigners, "XE")
+	}); err != nil {
+		t.Errorf("%v: %+v", err, n.Node("XA").Status().Final)
 	}
 	if err := n.Start("XD"); err != nil {
 		t.Fatal(err)
