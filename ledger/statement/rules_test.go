@@ -249,8 +249,10 @@ func drawRules(t *rapid.T, kind statement.Kind, region *rapid.Generator[string],
 		if b.Admit || rapid.Bool().Draw(t, "of a region") {
 			b.Region = statement.Region(region.Draw(t, "region"))
 		}
-		for _, k := range rapid.SliceOfNDistinct(rapid.Byte(), 0, 5, rapid.ID).Draw(t, "keys") {
-			b.Keys = append(b.Keys, statement.Thumbprint{k})
+		if b.Region != "" { // keys are named with whose they are
+			for _, k := range rapid.SliceOfNDistinct(rapid.Byte(), 0, 5, rapid.ID).Draw(t, "keys") {
+				b.Keys = append(b.Keys, statement.Thumbprint{k})
+			}
 		}
 		slices.SortFunc(b.Keys, func(x, y statement.Thumbprint) int { return strings.Compare(x.String(), y.String()) })
 		if rapid.Bool().Draw(t, "conditional") {
