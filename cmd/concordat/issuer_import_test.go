@@ -228,7 +228,7 @@ func TestImportSnapshot(t *testing.T) {
 	have := i.keys()
 	first := client.IssuerKey{}
 	for _, k := range have {
-		if k.KeyID == "7JvktUpf1/9NPwdM+70FJT3YdyTiSe2IvmVxxgDSRb0=" {
+		if k.KeyID == "7JvktUpf1_9NPwdM-70FJT3YdyTiSe2IvmVxxgDSRb0" {
 			first = k
 		}
 	}
