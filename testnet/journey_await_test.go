@@ -116,6 +116,11 @@ var conditions = map[string]condition{
 		least, err := strconv.ParseUint(want, 10, 64)
 		return fmt.Sprint(st.Term), err == nil && st.Term >= least
 	}},
+	// At least so many: a seal that the node made just before it was cut off waits too.
+	"holding": {holds: func(_ *journey, _ context.Context, _ *Node, st client.Status, want string) (string, bool) {
+		least, err := strconv.Atoi(want)
+		return fmt.Sprint(st.Held), err == nil && st.Held >= least
+	}},
 	"quorum":   truth(func(st client.Status) bool { return st.Quorum }),
 	"noquorum": truth(func(st client.Status) bool { return !st.Quorum }),
 	"vouching": truth(func(st client.Status) bool { return st.Vouching }),
