@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 )
 
 // Exit codes of the command, which border systems script against.
@@ -139,4 +140,17 @@ func (f *Failure) Exit() int {
 // Retriable reports whether the same request may succeed at another node, or here later.
 func (f *Failure) Retriable() bool {
 	return f.Status() == http.StatusServiceUnavailable || f.Name == Unreachable || f.Name == NotUnderstood
+}
+
+// Clip keeps foreign text short where a failure quotes it: to so many bytes, at
+// the end of a character.
+func Clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
 }

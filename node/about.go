@@ -6,6 +6,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"concordat/client"
 	"concordat/ledger/genesis"
 	"concordat/p2p"
 )
@@ -29,7 +30,7 @@ func (n *Node) serveAbout(context.Context, p2p.Member, []byte) ([]byte, error) {
 }
 
 func (n *Node) about() about {
-	return about{Version: clip(n.cfg.Version, maxVersion), Level: genesis.ProtocolLevel, Size: n.ledger.Head().Size}
+	return about{Version: client.Clip(n.cfg.Version, maxVersion), Level: genesis.ProtocolLevel, Size: n.ledger.Head().Size}
 }
 
 // aboutOf asks a member's node; this one it does not ask. Errors are p2p's, or wrap errAnswer.
@@ -49,6 +50,6 @@ func decodeAbout(id string, answer []byte) (a about, err error) {
 	if err := forwardMode.Unmarshal(answer, &a); err != nil {
 		return about{}, fmt.Errorf("%s: %w: %w", id, errAnswer, err)
 	}
-	a.Version = clip(a.Version, maxVersion)
+	a.Version = client.Clip(a.Version, maxVersion)
 	return a, nil
 }

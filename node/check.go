@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-	"unicode/utf8"
 
 	"concordat/client"
 	"concordat/healthcode/intake"
@@ -140,7 +139,7 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 	switch q.Consistency {
 	case "", local, linearizable:
 	default:
-		return query, client.Fail(client.BadRequest, "consistency is %q, want local or linearizable", clip(q.Consistency, 64))
+		return query, client.Fail(client.BadRequest, "consistency is %q, want local or linearizable", client.Clip(q.Consistency, 64))
 	}
 	if len(q.Codes)+len(q.Pictures) == 0 {
 		return query, client.Fail(client.BadRequest, "there is no code to check; give codes as a list of scanned texts, or pictures")
@@ -167,7 +166,7 @@ func (n *Node) question(q client.Check) (recognition.Query, error) {
 	if q.MaxAge != "" {
 		most, err := time.ParseDuration(q.MaxAge)
 		if err != nil || most < 0 {
-			return query, client.Fail(client.BadRequest, "maxAge is %q, want a duration like 60s", clip(q.MaxAge, 64))
+			return query, client.Fail(client.BadRequest, "maxAge is %q, want a duration like 60s", client.Clip(q.MaxAge, 64))
 		}
 		query.Knowledge.MaxAge = min(most, n.cfg.Check.MaxAge)
 	}
@@ -247,16 +246,4 @@ func ageInWords(age time.Duration) (string, int64) {
 		return "unknown", -1
 	}
 	return age.Round(time.Millisecond).String(), age.Milliseconds()
-}
-
-// clip keeps foreign text short: to so many bytes, at the end of a character.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }

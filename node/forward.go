@@ -111,8 +111,8 @@ func encodeOutcomes(outcomes []consensus.Outcome) ([]byte, error) {
 	answer := forwardedOutcomes{Outcomes: make([]forwardedOutcome, len(outcomes))}
 	for i, o := range outcomes {
 		answer.Outcomes[i] = forwardedOutcome{
-			Index: o.Index, Known: o.Known, Name: o.Verdict.Name, Message: clip(o.Verdict.Message, maxRefusalText),
-			Hint: clip(o.Verdict.Hint, maxRefusalText), Revision: o.Verdict.Revision, Newest: o.Verdict.Index,
+			Index: o.Index, Known: o.Known, Name: o.Verdict.Name, Message: client.Clip(o.Verdict.Message, maxRefusalText),
+			Hint: client.Clip(o.Verdict.Hint, maxRefusalText), Revision: o.Verdict.Revision, Newest: o.Verdict.Index,
 		}
 	}
 	return cbor.Marshal(answer)
@@ -130,7 +130,7 @@ func decodeOutcomes(b []byte, statements int) ([]consensus.Outcome, error) {
 	outcomes := make([]consensus.Outcome, statements)
 	for i, o := range got.Outcomes {
 		outcomes[i] = consensus.Outcome{Index: o.Index, Known: o.Known, Verdict: state.Verdict{
-			Name: clip(o.Name, 64), Message: clip(o.Message, maxRefusalText), Hint: clip(o.Hint, maxRefusalText), Revision: o.Revision, Index: o.Newest,
+			Name: client.Clip(o.Name, 64), Message: client.Clip(o.Message, maxRefusalText), Hint: client.Clip(o.Hint, maxRefusalText), Revision: o.Revision, Index: o.Newest,
 		}}
 	}
 	return outcomes, nil

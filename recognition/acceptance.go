@@ -403,11 +403,10 @@ func (j *judge) given(v *healthcode.Verified, issuer, by statement.Region) (*rul
 	if err != nil {
 		return nil, err
 	}
-	country, part, _ := strings.Cut(string(j.arrival()), "-")
+	_, part, _ := strings.Cut(string(j.arrival()), "-")
 	part, _, _ = strings.Cut(part, "-")
-	from, _, _ := strings.Cut(string(issuer), "-")
 	return &rules.External{
-		Clock: j.query.At, ValueSets: b.sets, Country: country, Region: part, Issuer: from, KeyID: keyID(v.KeyID()),
+		Clock: j.query.At, ValueSets: b.sets, Country: string(j.arrival().Country()), Region: part, Issuer: string(issuer.Country()), KeyID: keyID(v.KeyID()),
 		IssuedAt: v.IssuedAt(), ExpiresAt: v.ExpiresAt(),
 	}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"unicode/utf8"
 
 	"concordat/client"
 	"concordat/ledger/statement"
@@ -123,16 +122,6 @@ func brokenBody(err error) error {
 }
 
 // clip keeps foreign text short in an answer.
-func clip(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
+func clip(s string) string { return client.Clip(s, 64) }
 
 func itoa[T ~int | ~int64 | ~uint64](n T) string { return strconv.FormatInt(int64(n), 10) }

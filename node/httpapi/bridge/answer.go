@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"concordat/client"
 	"concordat/ledger/statement"
@@ -136,15 +135,5 @@ func isCountry(name string) (func(statement.Region) bool, error) {
 	return func(r statement.Region) bool { return r == want || r.Country() == want }, nil
 }
 
-// clip keeps foreign text short: to so many bytes, at the end of a character.
-func clip(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
+// clip keeps foreign text short in an answer.
+func clip(s string) string { return client.Clip(s, 64) }
